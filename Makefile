@@ -1,0 +1,58 @@
+# Each target installs what it needs into .venv, from a lock file with hashes.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadgate needs Python 3.11 or later; this is %d.%d. Set PYTHON=…" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (locked, hashes checked) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help
+help: ## What each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slow|errors|stall to see it fail)
+	@$(BIN)/loadgate demo --out out/demo $(if $(FAULT),--fault $(FAULT))
+
+.PHONY: test
+test: lint ## Everything: format, lint, types, layers, CRDs, unit and whole tests, coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/coverage report --fail-under=95 >/dev/null
+
+.PHONY: test-fast
+test-fast: $(READY) ## Only the tests that start no processes
+	$(BIN)/python -m pytest -m "not processes" -q
+
+.PHONY: lint
+lint: $(READY) ## Format, lint, types, layers, CRDs as generated
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m loadgate.api.crds --check crds
+
+.PHONY: format
+format: $(READY) ## Rewrite the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: crds
+crds: $(READY) ## Generate crds/ from the models
+	$(BIN)/python -m loadgate.api.crds crds
+
+.PHONY: bench
+bench: $(READY) ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: $(READY) ## Compile the lock files from pyproject.toml
+	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --generate-hashes --no-header --python-version 3.11 -o requirements.lock
+	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --group dev --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-dev.lock

@@ -1,0 +1,1 @@
+"""Reconciles LoadTests and PerformanceBudgets: starts runners, merges what they measured, judges it."""
