@@ -1,0 +1,104 @@
+"""What the reconciler needs of a cluster, and no more: the seam between its decisions and the place they happen in.
+
+Objects are plain Kubernetes-shaped dictionaries, since that is what both sides of the port speak. Whoever reads one
+owns the copy it was given: changing it changes nothing in the cluster until it is applied.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+Object: TypeAlias = dict[str, Any]
+"""One Kubernetes object, raw."""
+
+
+class Kind(StrEnum):
+    """The kinds of objects that loadgate reads or writes."""
+
+    LOAD_TEST = "LoadTest"
+    PERFORMANCE_BUDGET = "PerformanceBudget"
+    JOB = "Job"
+    POD = "Pod"
+    CONFIG_MAP = "ConfigMap"
+    SECRET = "Secret"  # noqa: S105 - the name of a kind, no password
+    EVENT = "Event"
+
+
+API_VERSIONS: dict[Kind, str] = {
+    Kind.LOAD_TEST: "loadgate.dev/v1alpha1",
+    Kind.PERFORMANCE_BUDGET: "loadgate.dev/v1alpha1",
+    Kind.JOB: "batch/v1",
+    Kind.POD: "v1",
+    Kind.CONFIG_MAP: "v1",
+    Kind.SECRET: "v1",
+    Kind.EVENT: "v1",
+}
+
+
+class Key(NamedTuple):
+    """The place of one object; `str(key)` reads as `LoadTest default/checkout`."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class ClusterError(Exception):
+    """The cluster couldn't do what was asked; the same call may well succeed later."""
+
+
+class RefusedError(ClusterError):
+    """The cluster will not take this object however often it is offered: it is too large, malformed or forbidden."""
+
+
+class Cluster(Protocol):
+    """A place where objects live and pods run. Every call may raise `ClusterError`; none outlasts its time limit."""
+
+    async def read(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """The object, or None where there is none."""
+        ...
+
+    async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
+        """All objects of a namespace (of every namespace where it is "") that carry all of `labels`, by name."""
+        ...
+
+    async def apply(self, obj: Object) -> Object:
+        """Create the object or make it so, and answer what is there now.
+
+        Everything but its status and what the cluster sets (uid, resourceVersion, generation, creationTimestamp) is
+        replaced. The generation grows when the spec changes and at no other time. Applying what is already there
+        changes nothing and wakes nobody.
+        """
+        ...
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str | None = None) -> None:
+        """Remove the object and all that it owns; fine where it is gone, or where another `uid` has taken its name."""
+        ...
+
+    async def write_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """Replace the object's whole status; nothing happens where the object is gone."""
+        ...
+
+    async def record_event(
+        self, about: Object, event_type: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
+        """Tell people what happened to an object; a repeated event is counted, not repeated."""
+        ...
+
+    def address(self, pod: Object) -> str | None:
+        """The base URL of a pod's control port, such as `http://10.1.2.3:9119`; None until it has one."""
+        ...
+
+    def watch(self) -> AsyncIterator[Key]:
+        """The key of each LoadTest, PerformanceBudget, Job, Pod, ConfigMap or Secret that appears, changes or goes.
+
+        It begins with all that exist. Changes of one key that come faster than they are read are one.
+        """
+        ...
