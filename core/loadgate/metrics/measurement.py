@@ -1,0 +1,327 @@
+"""All that a run measured, keyed by tags; two of them merge by adding, in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from loadgate.metrics.histogram import Histogram
+from loadgate.metrics.slices import Slices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+Tags = tuple[tuple[str, str], ...]
+"""Sorted pairs of key and value: what a threshold's `{key:value}` selects by."""
+
+MetricKey = tuple[str, Tags]
+"""The name of a custom metric and its tags."""
+
+
+def tags_of(tags: Mapping[str, str] | None = None, **more: str) -> Tags:
+    """Tags from a mapping and keywords, sorted, so that equal sets are equal keys."""
+    return tuple(sorted({**(tags or {}), **more}.items()))
+
+
+def matches(tags: Tags, wanted: Iterable[tuple[str, str]]) -> bool:
+    """Whether `tags` hold every pair that is wanted."""
+    return all(pair in tags for pair in wanted)
+
+
+@dataclass
+class RequestStats:
+    """Requests of one tag set. Times are in microseconds.
+
+    `duration` is what thresholds judge: in the open model the first request of an iteration counts from when
+    the iteration was due. `service` is the uncorrected time from the actual send, kept only where they may
+    differ. `phases` has a histogram each for blocked, connecting, tls, sending, waiting and receiving, with only
+    those samples in which the phase took place.
+    """
+
+    duration: Histogram = field(default_factory=Histogram)
+    service: Histogram = field(default_factory=Histogram)
+    phases: dict[str, Histogram] = field(default_factory=dict)
+    sent: int = 0
+    received: int = 0
+
+    def merge(self, other: Self) -> None:
+        """Add another's requests."""
+        self.duration.merge(other.duration)
+        self.service.merge(other.service)
+        for name, histogram in other.phases.items():
+            self.phases.setdefault(name, Histogram()).merge(histogram)
+        self.sent += other.sent
+        self.received += other.received
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; an empty service histogram and empty phases are left out."""
+        out: dict[str, Any] = {"duration": self.duration.to_json(), "sent": self.sent, "received": self.received}
+        if self.service.count:
+            out["service"] = self.service.to_json()
+        phases = {name: h.to_json() for name, h in sorted(self.phases.items()) if h.count}
+        return {**out, "phases": phases} if phases else out
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        service = document.get("service")
+        return cls(
+            duration=Histogram.from_json(document["duration"]),
+            service=Histogram.from_json(service) if service else Histogram(),
+            phases={name: Histogram.from_json(h) for name, h in document.get("phases", {}).items()},
+            sent=document["sent"],
+            received=document["received"],
+        )
+
+
+@dataclass
+class IterationStats:
+    """Iterations of one tag set: how long the completed ones took (µs), and how many ended in which way.
+
+    `failed` iterations ended by an error of the journey itself (an exception in a Python journey); `dropped`
+    ones were due and could not start for lack of a VU or of data.
+    """
+
+    duration: Histogram = field(default_factory=Histogram)
+    completed: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    dropped: int = 0
+
+    def merge(self, other: Self) -> None:
+        """Add another's iterations."""
+        self.duration.merge(other.duration)
+        self.completed += other.completed
+        self.failed += other.failed
+        self.interrupted += other.interrupted
+        self.dropped += other.dropped
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        counts = {key: getattr(self, key) for key in ("completed", "failed", "interrupted", "dropped")}
+        return {"duration": self.duration.to_json(), **counts}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**{**document, "duration": Histogram.from_json(document["duration"])})
+
+
+@dataclass
+class CheckStats:
+    """How often something held and how often it didn't: a check's, or a custom rate's."""
+
+    passes: int = 0
+    fails: int = 0
+
+    def merge(self, other: Self) -> None:
+        """Add another's counts."""
+        self.passes += other.passes
+        self.fails += other.fails
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"passes": self.passes, "fails": self.fails}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(document["passes"], document["fails"])
+
+
+@dataclass
+class GaugeStats:
+    """A custom gauge: its lowest and highest value, and the newest with the clock (Unix seconds) it was set at."""
+
+    value: float
+    at: float
+    minimum: float
+    maximum: float
+
+    def merge(self, other: Self) -> None:
+        """Keep the newest value (the larger where two are of one instant) and the extremes of both."""
+        self.at, self.value = max((self.at, self.value), (other.at, other.value))
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"value": self.value, "at": self.at, "minimum": self.minimum, "maximum": self.maximum}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**document)
+
+
+@dataclass
+class CounterStats:
+    """A custom counter's sum."""
+
+    value: float = 0.0
+
+    def merge(self, other: Self) -> None:
+        """Add another's sum; rounded, so that the order of adding can't be seen in the last bits."""
+        self.value = round(self.value + other.value, 6)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"value": self.value}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(float(document["value"]))
+
+
+@dataclass
+class TrendStats:
+    """A custom trend. Values are kept in thousandths (a trend in ms is kept in µs, as all histograms are)."""
+
+    values: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: Self) -> None:
+        """Add another's samples."""
+        self.values.merge(other.values)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return self.values.to_json()
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(Histogram.from_json(document))
+
+
+class _Stats(Protocol):
+    def merge(self, other: Self, /) -> None: ...
+    def to_json(self) -> dict[str, Any]: ...
+    @classmethod
+    def from_json(cls, document: dict[str, Any], /) -> Self: ...
+
+
+_K = TypeVar("_K", bound="Hashable")
+_S = TypeVar("_S", bound=_Stats)
+
+
+def _merge_tables(into: dict[_K, _S], table: dict[_K, _S]) -> None:
+    for key, stats in table.items():
+        present = into.get(key)
+        if present is None:
+            # A copy: two measurements must never share what changes.
+            into[key] = type(stats).from_json(stats.to_json())
+        else:
+            present.merge(stats)
+
+
+@dataclass
+class Measurement:
+    """What a process, a runner or a whole run measured.
+
+    Everything but `slices` holds judged samples only: those that began (or were due) at or after the end of the
+    warm-up. Tags: `requests` scenario, name, method, group, status ("0" for none), error (a kind, or absent),
+    expected_response; `iterations` scenario; `checks` scenario, group, name, check; each plus the scenario's and
+    the request's own. `elapsed` is the judged time in seconds, the same for all runners of a run, so merging takes
+    the larger. `vus` is how many are active now, `vus_max` the most that a runner had; both add up.
+    """
+
+    requests: dict[Tags, RequestStats] = field(default_factory=dict)
+    iterations: dict[Tags, IterationStats] = field(default_factory=dict)
+    checks: dict[Tags, CheckStats] = field(default_factory=dict)
+    counters: dict[MetricKey, CounterStats] = field(default_factory=dict)
+    gauges: dict[MetricKey, GaugeStats] = field(default_factory=dict)
+    rates: dict[MetricKey, CheckStats] = field(default_factory=dict)
+    trends: dict[MetricKey, TrendStats] = field(default_factory=dict)
+    slices: Slices = field(default_factory=Slices)
+    vus: int = 0
+    vus_max: int = 0
+    elapsed: float = 0.0
+
+    def merge(self, other: Measurement) -> None:
+        """Add what another process measured beside this one."""
+        _merge_tables(self.requests, other.requests)
+        _merge_tables(self.iterations, other.iterations)
+        _merge_tables(self.checks, other.checks)
+        _merge_tables(self.counters, other.counters)
+        _merge_tables(self.gauges, other.gauges)
+        _merge_tables(self.rates, other.rates)
+        _merge_tables(self.trends, other.trends)
+        self.slices.merge(other.slices)
+        self.vus += other.vus
+        self.vus_max += other.vus_max
+        self.elapsed = max(self.elapsed, other.elapsed)
+
+    def select_requests(self, wanted: Iterable[tuple[str, str]] = ()) -> RequestStats:
+        """All requests whose tags hold the wanted pairs, merged."""
+        pairs = tuple(wanted)
+        out = RequestStats()
+        for tags, stats in self.requests.items():
+            if matches(tags, pairs):
+                out.merge(stats)
+        return out
+
+    def request_counts(self, wanted: Iterable[tuple[str, str]] = ()) -> tuple[int, int]:
+        """How many requests hold the wanted tags, and how many of them failed."""
+        pairs = tuple(wanted)
+        found = [(tags, stats.duration.count) for tags, stats in self.requests.items() if matches(tags, pairs)]
+        failed = sum(n for tags, n in found if ("expected_response", "false") in tags)
+        return sum(n for _, n in found), failed
+
+    def to_json(self, *, slices: bool = True) -> dict[str, Any]:
+        """A JSON object; `slices=False` leaves those out, for live views that need only totals."""
+        out: dict[str, Any] = {
+            "vus": self.vus,
+            "vus_max": self.vus_max,
+            "elapsed": self.elapsed,
+            **{name: _by_tags(getattr(self, name)) for name in _TAGGED},
+            **{name: _by_metric(getattr(self, name)) for name in _NAMED},
+        }
+        return {**out, "slices": self.slices.to_json()} if slices else out
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Measurement:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for what it never writes."""
+        out = cls(vus=document["vus"], vus_max=document["vus_max"], elapsed=float(document["elapsed"]))
+        for name, read in _TAGGED.items():
+            getattr(out, name).update({tags_of(row["tags"]): read(row["stats"]) for row in document[name]})
+        for name, read in _NAMED.items():
+            rows = document[name]
+            getattr(out, name).update({(row["name"], tags_of(row["tags"])): read(row["stats"]) for row in rows})
+        if "slices" in document:
+            out.slices = Slices.from_json(document["slices"])
+        return out
+
+
+_TAGGED: dict[str, Callable[[dict[str, Any]], _Stats]] = {
+    "requests": RequestStats.from_json,
+    "iterations": IterationStats.from_json,
+    "checks": CheckStats.from_json,
+}
+_NAMED: dict[str, Callable[[dict[str, Any]], _Stats]] = {
+    "counters": CounterStats.from_json,
+    "gauges": GaugeStats.from_json,
+    "rates": CheckStats.from_json,
+    "trends": TrendStats.from_json,
+}
+
+
+def _by_tags(table: Mapping[Tags, _Stats]) -> list[dict[str, Any]]:
+    return [{"tags": dict(tags), "stats": stats.to_json()} for tags, stats in sorted(table.items(), key=_key)]
+
+
+def _by_metric(table: Mapping[MetricKey, _Stats]) -> list[dict[str, Any]]:
+    rows = sorted(table.items(), key=_key)
+    return [{"name": name, "tags": dict(tags), "stats": stats.to_json()} for (name, tags), stats in rows]
+
+
+def _key(item: tuple[_K, object]) -> _K:
+    return item[0]
+
+
+def merge_all(measurements: Iterable[Measurement]) -> Measurement:
+    """One measurement of all of them; the order doesn't matter, and none of them is changed."""
+    out = Measurement()
+    for measurement in measurements:
+        out.merge(measurement)
+    return out

@@ -1,0 +1,121 @@
+"""The run cut into slices of time, so that plots over time are exact and a long run stays small.
+
+A slice begins one second wide. When there are too many, neighbours merge in pairs and the width doubles, so the
+widths of any two runners' slices are powers of two and the finer ones always fit into the coarser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadgate.metrics.histogram import Histogram
+
+MOST_SLICES = 256
+"""So a run of a day has slices of 512 s, and a snapshot with slices stays under a few hundred kB."""
+
+
+@dataclass
+class Slice:
+    """What happened in one slice: all samples, warm-up included, by when a request ended.
+
+    `vu_seconds` is the time integral of the number of VUs, in seconds: it can be added over runners and over
+    slices, and divided by the width it is the average number of VUs.
+    """
+
+    duration: Histogram = field(default_factory=Histogram)
+    requests: int = 0
+    failed: int = 0
+    iterations: int = 0
+    dropped: int = 0
+    vu_seconds: float = 0.0
+    sent: int = 0
+    received: int = 0
+    endpoints: dict[str, Histogram] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def merge(self, other: Slice) -> None:
+        """Add another slice's samples to this one's."""
+        self.duration.merge(other.duration)
+        self.requests += other.requests
+        self.failed += other.failed
+        self.iterations += other.iterations
+        self.dropped += other.dropped
+        # Rounded to the microsecond, so that the order of adding can't be seen in the last bits.
+        self.vu_seconds = round(self.vu_seconds + other.vu_seconds, 6)
+        self.sent += other.sent
+        self.received += other.received
+        for name, histogram in other.endpoints.items():
+            self.endpoints.setdefault(name, Histogram()).merge(histogram)
+        for kind, n in other.errors.items():
+            self.errors[kind] = self.errors.get(kind, 0) + n
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; what is zero or empty is left out."""
+        plain: dict[str, Any] = {
+            key: value
+            for key in ("requests", "failed", "iterations", "dropped", "vu_seconds", "sent", "received", "errors")
+            if (value := getattr(self, key))
+        }
+        if self.duration.count:
+            plain["duration"] = self.duration.to_json()
+        if self.endpoints:
+            plain["endpoints"] = {name: h.to_json() for name, h in sorted(self.endpoints.items())}
+        return plain
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Slice:
+        """Read what `to_json` wrote."""
+        plain = dict(document)
+        if "duration" in plain:
+            plain["duration"] = Histogram.from_json(plain["duration"])
+        plain["endpoints"] = {name: Histogram.from_json(h) for name, h in plain.get("endpoints", {}).items()}
+        return cls(**plain)
+
+
+@dataclass
+class Slices:
+    """Slices by index: slice `i` covers `[i * width, (i + 1) * width)` seconds of the run."""
+
+    width: int = 1
+    by_index: dict[int, Slice] = field(default_factory=dict)
+
+    def at(self, elapsed: float) -> Slice:
+        """The slice that holds the instant `elapsed` seconds into the run; coarsens when there are too many."""
+        index = max(0, int(elapsed // self.width))
+        found = self.by_index.get(index)
+        if found is not None:
+            return found
+        while index >= MOST_SLICES:
+            self.coarsen(self.width * 2)
+            index = int(elapsed // self.width)
+        return self.by_index.setdefault(index, Slice())
+
+    def coarsen(self, width: int) -> None:
+        """Merge neighbours until slices are `width` seconds wide (a power of two, no finer than now)."""
+        factor = width // self.width
+        coarse: dict[int, Slice] = {}
+        for index, piece in self.by_index.items():
+            coarse.setdefault(index // factor, Slice()).merge(piece)
+        self.width, self.by_index = width, coarse
+
+    def merge(self, other: Slices) -> None:
+        """Add another runner's slices, at the coarser of the two widths."""
+        width = max(self.width, other.width)
+        if self.width < width:
+            self.coarsen(width)
+        factor = width // other.width
+        for index, piece in other.by_index.items():
+            self.by_index.setdefault(index // factor, Slice()).merge(piece)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{width, slices: {index: slice}}`, indexes ascending."""
+        return {"width": self.width, "slices": {str(i): self.by_index[i].to_json() for i in sorted(self.by_index)}}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Slices:
+        """Read what `to_json` wrote. Raises ValueError for a width that isn't a power of two."""
+        width = document["width"]
+        if type(width) is not int or width < 1 or width & (width - 1):
+            raise ValueError("a slice's width is a power of two")
+        return cls(width, {int(i): Slice.from_json(piece) for i, piece in document["slices"].items()})

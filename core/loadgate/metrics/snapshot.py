@@ -1,0 +1,92 @@
+"""What a runner hands over: its measurement so far, and how the runner itself is doing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from loadgate.metrics.measurement import Measurement
+
+VERSION = 1
+
+
+class SnapshotError(ValueError):
+    """What came is not a snapshot of this version; the runner that sent it is treated as silent."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """A runner's own state over the judged time: was it the target, or was it us?
+
+    Ratios are of what the runner is allowed (1.0 = all of it); times are seconds, memory bytes.
+    """
+
+    cpu_ratio: float = 0.0
+    cpu_ratio_max: float = 0.0
+    throttled_ratio: float = 0.0
+    lag_p99: float = 0.0
+    lag_max: float = 0.0
+    slip_p99: float = 0.0
+    slip_max: float = 0.0
+    rss: int = 0
+    memory_limit: int = 0
+    fds: int = 0
+    fd_limit: int = 0
+    cores: float = 1.0
+    processes: int = 1
+    labels_dropped: int = 0
+    data_exhausted: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Counts since the start, monotone: a later one (by `sequence`) of a runner replaces any earlier one.
+
+    `clock` is the runner's own, in Unix seconds; `elapsed` is the run's time in seconds since its planned start,
+    warm-up included; `state` is one of control.RunnerState's. `complete` says that the runner did all that its
+    share of the plan asked for, so that nothing is missing from the measurement.
+    """
+
+    run: str
+    runner: int
+    uid: str
+    sequence: int
+    clock: float
+    state: str
+    elapsed: float
+    complete: bool = False
+    measurement: Measurement = field(default_factory=Measurement)
+    health: Health = field(default_factory=Health)
+
+    def encode(self, *, slices: bool = True) -> bytes:
+        """JSON, in UTF-8."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        body = {"measurement": self.measurement.to_json(slices=slices), "health": asdict(self.health)}
+        return orjson.dumps({"version": VERSION, **plain, **body})
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Snapshot:
+        """Read what `encode` wrote. Raises SnapshotError for anything else."""
+        try:
+            document: dict[str, Any] = orjson.loads(data)
+            if document["version"] != VERSION:
+                raise SnapshotError(f"snapshot version {document['version']!r}, expected {VERSION}")
+            plain = {name: kind(document[name]) for name, kind in _PLAIN.items()}
+            measurement = Measurement.from_json(document["measurement"])
+            return cls(**plain, measurement=measurement, health=Health(**document["health"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SnapshotError(f"not a snapshot: {error}") from error
+
+
+_PLAIN: dict[str, Any] = {
+    "run": str,
+    "runner": int,
+    "uid": str,
+    "sequence": int,
+    "clock": float,
+    "state": str,
+    "elapsed": float,
+    "complete": bool,
+}
