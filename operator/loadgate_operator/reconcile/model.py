@@ -1,0 +1,264 @@
+"""What `decide` sees and what it may ask for: the observed world, and actions on it. Data only.
+
+Instants are Unix seconds of the operator's clock. Actions are done in order, and one that fails ends the pass, so an
+action may count on those before it; each may be repeated without harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from loadgate_operator.reconcile.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgate.api.budget import PerformanceBudget
+    from loadgate.api.faults import Fault
+    from loadgate.api.loadtest import LoadTest
+    from loadgate.api.status import LoadTestStatus
+    from loadgate.report.result import Result
+    from loadgate_operator.cluster.port import Kind, Object
+    from loadgate_operator.collect.answers import RunnerAnswer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's own settings, in seconds."""
+
+    start_lead: float = 1.0
+    """Between choosing the runners and the load: time for every start message to arrive, as long as a round of them."""
+
+    start_late: float = 5.0
+    """How late load may begin before a start that nobody heard of is planned anew."""
+
+    live: float = 2.0
+    """Between two looks at a run, hence between two live changes of its status."""
+
+    silent_after: float = 30.0
+    """A runner that answers nothing for so long is given up: several scrapes in a row have failed by then."""
+
+    stop_margin: float = 30.0
+    """Beyond the longest gracefulStop until a runner that was stopped, or ran its time, is taken away."""
+
+
+@dataclass(frozen=True)
+class PodSeen:
+    """A pod of the run's Job. `index` is its completion index; `phase` is Kubernetes'.
+
+    `trouble` is what keeps it from running, as (reason, message): unschedulable, an image that can't be pulled, …
+    `exit` is what its container's end looked like.
+    """
+
+    name: str
+    uid: str
+    index: int
+    phase: str
+    created: str = ""
+    node: str = ""
+    deleting_since: float | None = None
+    trouble: tuple[str, str] | None = None
+    exit: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it can't run any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True)
+class RunSeen:
+    """The objects of one run: its Job with the ledger on it, the pods of that Job, and what their runners answer.
+
+    `job_failed` is why the Job itself gave up; `trouble` is what keeps the Job from making pods, such as a quota.
+    """
+
+    job_name: str
+    job_uid: str
+    ledger: Ledger = field(default_factory=Ledger)
+    created: float = 0.0
+    deleting: bool = False
+    job_failed: str = ""
+    trouble: tuple[str, str] | None = None
+    pods: tuple[PodSeen, ...] = ()
+    answers: Mapping[str, RunnerAnswer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the test takes from its namespace: `NAME/KEY` -> digest of each ConfigMap key, None where it is missing."""
+
+    config_maps: Mapping[str, str | None] = field(default_factory=dict)
+    missing_secrets: tuple[str, ...] = ()
+
+    @property
+    def missing_config_maps(self) -> tuple[str, ...]:
+        """The ConfigMap keys that aren't there, as `NAME/KEY`."""
+        return tuple(sorted(name for name, digest in self.config_maps.items() if digest is None))
+
+
+@dataclass(frozen=True)
+class Owned:
+    """An object that is ours and belongs to this LoadTest's name: a Job, or a ConfigMap or Secret of a run.
+
+    `owner` is the uid of the LoadTest it was made for, which an earlier one of the same name may have been.
+    """
+
+    kind: Kind
+    name: str
+    uid: str
+    run: str
+    component: str
+    owner: str
+    number: int = 0
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """The stored result of the newest run, and the hash of the limits that it was last judged by."""
+
+    result: Result
+    judged_by: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that is known of one LoadTest at one moment.
+
+    `load_test` is None where there is none; `test` is its validated model, None where `faults` say why not.
+    `run` is that of `status.run` where its Job exists. `budgets` judge this test; `budget_faults` say which that it
+    names don't exist or aren't valid.
+    """
+
+    namespace: str
+    name: str
+    load_test: Object | None = None
+    test: LoadTest | None = None
+    faults: tuple[Fault, ...] = ()
+    status: LoadTestStatus | None = None
+    budgets: tuple[PerformanceBudget, ...] = ()
+    budget_faults: tuple[str, ...] = ()
+    inputs: Inputs = field(default_factory=Inputs)
+    run: RunSeen | None = None
+    result: StoredResult | None = None
+    owned: tuple[Owned, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True)
+class CreateRun:
+    """Make the run's token Secret, plan ConfigMap and Job. The token is drawn when there is none yet."""
+
+    run: str
+    number: int
+    spec_hash: str
+
+
+@dataclass(frozen=True)
+class WriteLedger:
+    """Put the ledger on the Job, if it is still the one with this uid. What follows counts on it being there."""
+
+    job: str
+    uid: str
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """Tell one runner to run the setup block."""
+
+    run: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class StartRunners:
+    """Tell exactly these runners to begin at `at`; one told later begins at its place in the schedule.
+
+    `setup` are the values that setup extracted. They may be secret: they pass through and are stored nowhere.
+    """
+
+    run: str
+    uids: tuple[str, ...]
+    at: float
+    setup: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class StopRunners:
+    """Tell these runners to end their load."""
+
+    run: str
+    uids: tuple[str, ...]
+    graceful: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunTeardown:
+    """Tell one runner to run the teardown block, with what setup extracted."""
+
+    run: str
+    uid: str
+    setup: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """Tell finished runners that their last snapshot, by `sequences` of uid -> sequence, is safe: they may exit."""
+
+    run: str
+    sequences: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class StoreResult:
+    """Keep the result of a run in a ConfigMap that the LoadTest owns, with the hash of what it was judged by."""
+
+    run: str
+    number: int
+    result: Result
+    judged_by: str
+
+
+@dataclass(frozen=True)
+class DeleteObject:
+    """Remove one of our objects: a Job with its pods, a pod, a plan, a token, an old result."""
+
+    kind: Kind
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class RecordEvent:
+    """Tell people."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action: TypeAlias = (
+    CreateRun
+    | WriteLedger
+    | RunSetup
+    | StartRunners
+    | StopRunners
+    | RunTeardown
+    | Acknowledge
+    | StoreResult
+    | DeleteObject
+    | RecordEvent
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, in order; the status to write afterwards (None: none); when to look again, in seconds."""
+
+    actions: tuple[Action, ...] = ()
+    status: LoadTestStatus | None = None
+    requeue_after: float | None = None
