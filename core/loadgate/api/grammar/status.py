@@ -1,0 +1,49 @@
+"""Which response statuses a check accepts: a number, a class (`2xx`), a range (`200..204`), or a list of these."""
+
+import re
+from collections.abc import Sequence
+
+from .errors import GrammarError
+
+_HINT = "statuses are written like 200, 2xx, 200..204 or a list of these"
+_FIRST, _LAST = 100, 999
+_NUMBER = re.compile(r"\d{3}")
+_CLASS = re.compile(r"([1-5])xx", re.IGNORECASE)
+_RANGE = re.compile(r"(\d{3})\.\.(\d{3})")
+
+
+def parse_status(value: object) -> frozenset[int]:
+    """Return the accepted statuses (each within 100..999)."""
+    if isinstance(value, str):
+        return _parse_text(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _span(value, value)
+    if isinstance(value, Sequence) and value:
+        if any(isinstance(item, Sequence) and not isinstance(item, str) for item in value):
+            raise GrammarError("a list of statuses holds no other list", hint=_HINT)
+        return frozenset[int]().union(*(parse_status(item) for item in value))
+    raise GrammarError(f"{value!r} is no status", hint=_HINT)
+
+
+def describe_status(value: object) -> str:
+    """Return what a check on this status is called after `status is`, e.g. `200` or `2xx or 304`."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " or ".join(describe_status(item) for item in value)
+    return str(value).strip()
+
+
+def _parse_text(text: str) -> frozenset[int]:
+    if _NUMBER.fullmatch(text):
+        return _span(int(text), int(text))
+    if found := _CLASS.fullmatch(text):
+        first = int(found[1]) * 100
+        return _span(first, first + 99)
+    if found := _RANGE.fullmatch(text):
+        return _span(int(found[1]), int(found[2]))
+    raise GrammarError(f"{text[:64]!r} is no status", hint=_HINT)
+
+
+def _span(first: int, last: int) -> frozenset[int]:
+    if not _FIRST <= first <= last <= _LAST:
+        raise GrammarError(f"statuses lie within {_FIRST}..{_LAST}, in rising order", hint=_HINT)
+    return frozenset(range(first, last + 1))
