@@ -158,9 +158,7 @@ class RunnerReport(_Message):
     @classmethod
     def read(cls, known: dict[str, Any]) -> Self:
         """As any message; states must be known ones, and blocks whole."""
-        blocks = {
-            name: BlockReport.decode(orjson.dumps(known[name])) for name in ("setup", "teardown") if name in known
-        }
-        plain = {name: value for name, value in known.items() if name not in blocks}
+        plain = {name: value for name, value in known.items() if name not in {"setup", "teardown"}}
         checked = super().read({**plain, "state": RunnerState(known["state"])})
-        return replace(checked, **blocks)
+        setup, teardown = (BlockReport.decode(orjson.dumps(known.get(name, {}))) for name in ("setup", "teardown"))
+        return replace(checked, setup=setup, teardown=teardown)

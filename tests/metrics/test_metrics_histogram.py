@@ -1,0 +1,153 @@
+"""The histogram's promises: error, merging, exact extremes."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgate.metrics.histogram import BUCKETS, HIGHEST_US, DenseHistogram, Histogram, bounds_of, index_of, value_of
+
+MICROSECONDS = st.one_of(
+    st.integers(0, 1_000), st.integers(0, HIGHEST_US), st.integers(0, 31).map(lambda e: min(1 << e, HIGHEST_US))
+)
+SAMPLES = st.lists(MICROSECONDS, max_size=60)
+
+
+def of(samples):
+    return Histogram(samples)
+
+
+@given(MICROSECONDS)
+def test_a_bucket_holds_its_value(us):
+    """Every value lies within the bounds of the bucket it is counted in."""
+    low, high = bounds_of(index_of(us))
+    assert low <= us <= high
+
+
+@given(MICROSECONDS)
+def test_the_error_is_below_one_percent(us):
+    """A bucket's representative is at most 0.4 % away from any value counted in it."""
+    assert abs(value_of(index_of(us)) - us) <= us / 256
+
+
+def test_buckets_are_contiguous():
+    """Each bucket begins one microsecond after the one before it ends, up to an hour."""
+    edges = [bounds_of(index) for index in range(BUCKETS)]
+    assert all(this[1] + 1 == following[0] for this, following in itertools.pairwise(edges))
+    assert edges[-1][0] <= HIGHEST_US <= edges[-1][1]
+
+
+@given(SAMPLES, SAMPLES)
+def test_merging_commutes(a, b):
+    """Adding b to a gives the same histogram as adding a to b, to the last bit."""
+    left, right = of(a), of(b)
+    left.merge(of(b))
+    right.merge(of(a))
+    assert left == right
+
+
+@given(SAMPLES, SAMPLES, SAMPLES)
+def test_merging_associates(a, b, c):
+    """Which two are merged first doesn't matter."""
+    left = of(a)
+    left.merge(of(b))
+    left.merge(of(c))
+    inner = of(b)
+    inner.merge(of(c))
+    right = of(a)
+    right.merge(inner)
+    assert left == right
+
+
+@given(SAMPLES, SAMPLES)
+def test_merged_is_recorded_together(a, b):
+    """A merged histogram equals the one that saw all samples itself."""
+    merged = of(a)
+    merged.merge(of(b))
+    assert merged == of(a + b)
+
+
+@given(st.lists(MICROSECONDS, min_size=1, max_size=200), st.sampled_from([0.0, 0.5, 0.9, 0.95, 0.99, 1.0]))
+def test_quantiles_are_those_of_the_samples(samples, q):
+    """A quantile is within 0.4 % of the nearest-rank quantile of the raw samples."""
+    exact = sorted(samples)[max(1, math.ceil(round(q * len(samples), 6))) - 1]
+    assert abs(of(samples).quantile(q) - exact) <= exact / 256 + 1e-9
+
+
+@given(st.lists(MICROSECONDS, min_size=1, max_size=50))
+def test_extremes_and_mean_are_exact(samples):
+    """Minimum, maximum, count and mean carry no bucket error."""
+    histogram = of(samples)
+    assert (histogram.minimum, histogram.maximum) == (min(samples), max(samples))
+    assert histogram.count == len(samples)
+    assert histogram.mean == sum(samples) / len(samples)
+
+
+def test_an_empty_histogram_says_so():
+    """Nothing recorded has no quantile and no mean: NaN, which passes no limit."""
+    assert math.isnan(Histogram().quantile(0.5))
+    assert math.isnan(Histogram().mean)
+
+
+def test_rank_is_not_pushed_up_by_a_rounding_error():
+    """The p90 of ten samples is the ninth, though 0.9 * 10 may be a hair above 9 in floating point."""
+    assert of([1, 2, 3, 4, 5, 6, 7, 8, 9, 100]).quantile(0.9) == 9
+    assert of(list(range(1, 101))).quantile(0.07) == 7
+
+
+def test_impossible_values_are_bounded():
+    """A negative value counts as 0, and one beyond an hour counts in the last bucket with its true maximum."""
+    histogram = of([-5, HIGHEST_US * 2])
+    assert histogram.minimum == 0
+    assert histogram.maximum == HIGHEST_US * 2
+    assert max(histogram.counts) == BUCKETS - 1
+
+
+@given(SAMPLES)
+def test_json_round_trip(samples):
+    """What is written is read back equal."""
+    assert Histogram.from_json(of(samples).to_json()) == of(samples)
+
+
+@pytest.mark.parametrize("buckets", [[1], [1, -1], ["1", 2], [BUCKETS, 1], [True, 1]])
+def test_garbage_is_refused(buckets):
+    """Buckets that no histogram writes raise ValueError."""
+    with pytest.raises(ValueError, match="bucket"):
+        Histogram.from_json({"sum": 0, "min": 0, "max": 0, "b": buckets})
+
+
+@given(SAMPLES)
+def test_dense_equals_sparse(samples):
+    """The hot path's histogram holds the same counts, sum and maximum as the sparse one."""
+    dense = DenseHistogram()
+    for us in samples:
+        dense.record(us)
+    converted, sparse = dense.to_histogram(), of(samples)
+    assert converted.counts == sparse.counts
+    assert (converted.count, converted.total, converted.maximum) == (sparse.count, sparse.total, sparse.maximum)
+    assert sparse.minimum * (1 - 1 / 128) <= converted.minimum <= sparse.minimum
+
+
+def test_dense_counts_what_is_beyond_its_end():
+    """A value of more than an hour is counted in the dense histogram's last bucket."""
+    dense = DenseHistogram()
+    dense.record(HIGHEST_US * 5)
+    assert dense.counts[-1] == 1
+    assert dense.to_histogram().maximum == HIGHEST_US * 5
+
+
+def test_copies_share_nothing_and_describe_themselves():
+    """A copy doesn't change with its original, equality is by samples, and the repr shows the middle."""
+    first = of([10])
+    second = first.copy()
+    first.record(20)
+    assert second == of([10])
+    assert second != "a histogram"
+    assert "p50=10" in repr(second)
+
+
+def test_counting_below():
+    """`below` counts the samples up to a limit."""
+    assert of([1, 5, 9, 100]).below(9) == 3
