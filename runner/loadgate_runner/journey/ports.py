@@ -1,0 +1,80 @@
+"""What a journey needs from its runner, as protocols: who records, what time it is, how to sleep.
+
+Made for the hot path: whatever is looked up by name or by tags is looked up once, when a scenario is compiled, and
+gives a handle; per request a handle's one method is called.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from loadgate_runner.http import Response
+
+Tags = tuple[tuple[str, str], ...]
+"""Sorted pairs."""
+
+Clock = Callable[[], int]
+"""Monotonic nanoseconds, on the clock that a response's timings are on."""
+
+Sleep = Callable[[float], Awaitable[bool]]
+"""Sleeps for so many seconds. False: the iteration is to end now (it woke early, or at once), true: it slept."""
+
+
+class RequestSeries(Protocol):
+    """Where one request step's samples go. Its tags are fixed but for what each response decides.
+
+    Fixed when the handle is made: scenario, name, method, group, custom tags. Decided by each sample, so that the
+    handle splits itself by a small dict: status (`"0"` without a response), error (the kind, or no such tag),
+    expected_response (`"true"`, `"false"`).
+    """
+
+    def record(self, response: "Response", expected: bool, due_ns: int | None) -> None:  # noqa: FBT001 - hot path
+        """Count one request, whether it got a response or failed.
+
+        `expected` false makes it a failed request. `due_ns` is the instant that its duration counts from when that
+        isn't its own start: the iteration's due time, for the first request of an open-model iteration. Service time
+        is always the response's own. A sample is judged, and belongs to a slice, by `due_ns`, or by its start.
+        """
+
+
+class CheckSeries(Protocol):
+    """Where one check's results go. Tags: scenario, group, name (the request's), check, custom tags."""
+
+    def record(self, ok: bool) -> None:  # noqa: FBT001 - hot path
+        """Count one pass or fail."""
+
+
+class MetricSeries(Protocol):
+    """Where one custom metric's values go; the handle was made by the metric's type."""
+
+    def add(self, value: float) -> None:
+        """Counter: the amount more. Gauge: the value now. Rate: 0 is false, else true. Trend: one more sample."""
+
+
+class Recorder(Protocol):
+    """Gives handles; called when scenarios are compiled, and the first time that a Python journey uses a name.
+
+    The same tags give the same handle or an equal one. Labels are bounded by the recorder: beyond its bound a handle
+    records under the tags of the overflow and `labels_dropped` is counted.
+    """
+
+    def request_series(self, tags: Tags) -> RequestSeries:
+        """Samples of requests: tags scenario, name, method, group (empty without one), custom tags."""
+
+    def check_series(self, tags: Tags) -> CheckSeries:
+        """Results of one check."""
+
+    def counter(self, name: str, tags: Tags) -> MetricSeries:
+        """A custom counter."""
+
+    def gauge(self, name: str, tags: Tags) -> MetricSeries:
+        """A custom gauge."""
+
+    def rate(self, name: str, tags: Tags) -> MetricSeries:
+        """A custom rate."""
+
+    def trend(self, name: str, tags: Tags) -> MetricSeries:
+        """A custom trend."""
+
+    def data_exhausted(self, source: str) -> None:
+        """A virtual user ended because a `unique` source has no row left for it."""
