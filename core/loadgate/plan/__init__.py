@@ -1,0 +1,1 @@
+"""A LoadTest compiled to what runners are told, and divided among them exactly."""
