@@ -17,7 +17,7 @@ MOST_SLICES = 256
 
 @dataclass
 class Slice:
-    """What happened in one slice: all samples, warm-up included, by when a request ended.
+    """What happened in one slice: all samples, warm-up included, by when a request began or was due.
 
     `vu_seconds` is the time integral of the number of VUs, in seconds: it can be added over runners and over
     slices, and divided by the width it is the average number of VUs.
