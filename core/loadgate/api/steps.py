@@ -1,0 +1,292 @@
+"""A journey's steps as a manifest writes them; plan and runner take these models as they are."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from .base import Model
+from .names import Body, Headers, ShortText, Tags, Text, VariableName
+from .references import ConfigMapSource
+from .scalars import GivenMatcher, MatcherValue, QueryValue, StatusValue
+from .target import Timeouts
+
+MAX_DEPTH = 5
+"""How deep steps may stand inside one another."""
+MAX_STEPS = 500
+"""How many steps a test may have, nested ones included."""
+MAX_TIMES = 1_000_000
+"""How often a step may be repeated."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+BODIES = ("json", "form", "multipart", "text", "file")
+KINDS = ("request", "think", "group", "repeat", "while", "if", "choice")
+
+_DURATION = r"([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+"
+
+
+def _at_most_one(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(f'has(self.{name})' for name in names)}].filter(given, given).size() <= 1"
+
+
+class Basic(Model):
+    """A user's name and password, as RFC 7617 sends them."""
+
+    username: ShortText
+    """The user's name; may hold `${...}`."""
+    password: ShortText
+    """The password: `${secret.NAME}`, unless it is worth nothing."""
+
+
+class Auth(Model):
+    """How a request says who it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "has(self.basic) != has(self.bearer)", "message": "give exactly one of basic and bearer"}
+            ]
+        }
+    )
+
+    basic: Basic | None = None
+    """Basic authentication."""
+    bearer: Text | None = None
+    """A bearer token; may hold `${...}`."""
+
+
+class Part(Model):
+    """One part of a multipart form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "has(self.value) != has(self.file)", "message": "give exactly one of value and file"}
+            ]
+        }
+    )
+
+    name: ShortText
+    """The form field's name."""
+    value: Body | None = None
+    """The field's text; may hold `${...}`."""
+    file: ConfigMapSource | None = None
+    """A file's contents."""
+    filename: ShortText | None = None
+    """The file name to send; the key's when left out."""
+    content_type: ShortText | None = None
+    """The part's content type; guessed from the file name when left out."""
+
+
+class Request(Model):
+    """One HTTP request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": _at_most_one(BODIES), "message": f"give at most one body: {', '.join(BODIES)}"}
+            ]
+        }
+    )
+
+    name: ShortText | None = None
+    """What it is called in thresholds, budgets and reports: `METHOD url` when left out. Set it where the URL varies."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    """The HTTP method."""
+    url: Text
+    """A path that is appended to the target's URL, or a whole URL; may hold `${...}`."""
+    headers: Headers = Field(default={})
+    """Headers; values may hold `${...}`."""
+    query: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] = Field(default={})
+    """Query parameters, encoded for you: a value, or a list of values for one name. Texts may hold `${...}`."""
+    json_: Any = Field(default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    """A body that is sent as JSON; any text in it may hold `${...}`."""
+    form: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] | None = None
+    """A body that is sent as an HTML form (`application/x-www-form-urlencoded`); texts may hold `${...}`."""
+    multipart: Annotated[list[Part], Field(min_length=1, max_length=32)] | None = None
+    """A body that is sent as `multipart/form-data`."""
+    text: Body | None = None
+    """A body that is sent as it is, as UTF-8; may hold `${...}`."""
+    file: ConfigMapSource | None = None
+    """A body that is a file's contents, byte by byte."""
+    auth: Auth | None = None
+    """Basic or bearer authentication."""
+    timeout: Timeouts | None = None
+    """How long it may take; the target's `timeout` when left out."""
+    max_redirects: Annotated[int, Field(ge=0, le=50)] | None = None
+    """How many redirects to follow; the target's `maxRedirects` when left out."""
+    host: ShortText | None = None
+    """The `Host` header, where it isn't the URL's host."""
+    tags: Tags = Field(default={})
+    """Tags of its samples, for thresholds such as `http_req_duration{area:shop}`."""
+    compressed: bool = True
+    """Whether to ask for a compressed response."""
+
+    @property
+    def label(self) -> str:
+        """What the request is called: its name, or its method and URL as written, without the query."""
+        return self.name or f"{self.method} {_QUERY.sub('', self.url)}"
+
+
+_QUERY = re.compile(r"(?<![{(, ])\?.*$", re.DOTALL)
+
+
+class Check(Model):
+    """What must hold of a response. A check that doesn't is counted, and the journey goes on."""
+
+    status: StatusValue | None = None
+    """The status: a number, a class (`2xx`), a range (`200..204`), or a list of these."""
+    duration: MatcherValue | None = None
+    """The time that the request took, such as `<500ms`."""
+    size: MatcherValue | None = None
+    """The body's size in bytes, such as `<10000`."""
+    body: MatcherValue | None = None
+    """The body's text: equal to it, or `*text` for a part of it, or `~regex`."""
+    headers: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
+    """By header, what its value must be."""
+    cookies: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
+    """By cookie that the response sets, what its value must be."""
+    json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
+    """By JSONPath (RFC 9535), what the body's value must be: a value, `exists`, `absent`, `>=3`, `~regex`, `*text`."""
+
+
+class Extract(Model):
+    """Where a variable's value comes from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "[has(self.json), has(self.header), has(self.regex), has(self.cookie)]"
+                    ".filter(given, given).size() == 1",
+                    "message": "give exactly one of json, header, regex and cookie",
+                }
+            ]
+        }
+    )
+
+    json_: ShortText | None = None
+    """A JSONPath (RFC 9535) into the body."""
+    header: ShortText | None = None
+    """A response header."""
+    regex: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    """A regular expression (RE2) over the body."""
+    cookie: ShortText | None = None
+    """A cookie that the response sets."""
+    pick: Literal["first", "last", "random", "all"] = "first"
+    """Which of several values: `all` gives a list."""
+    group: Annotated[int, Field(ge=0, le=99)] = 1
+    """Which group of the regular expression; 0 is the whole match."""
+    default: Any = Field(default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    """The value where nothing is found. Without one, the iteration ends there and counts as failed."""
+
+
+class Group(Model):
+    """Steps under one name."""
+
+    name: ShortText
+    """The name, which the samples carry as the tag `group`."""
+    steps: "Steps"
+    """The steps."""
+
+
+class Repeat(Model):
+    """Steps that are done several times."""
+
+    times: Annotated[int, Field(ge=1, le=MAX_TIMES)]
+    """How often."""
+    steps: "Steps"
+    """The steps."""
+
+
+class While(Model):
+    """Steps that are done again as long as something holds."""
+
+    value: Text
+    """What is looked at before each turn, such as `${state}`."""
+    is_: GivenMatcher
+    """What it must be for another turn."""
+    max: Annotated[int, Field(ge=1, le=MAX_TIMES)]
+    """How many turns at most: a loop without a bound would never end."""
+    steps: "Steps"
+    """The steps."""
+
+
+class If(Model):
+    """Steps that are done only where something holds."""
+
+    value: Text
+    """What is looked at, such as `${state}`."""
+    is_: GivenMatcher
+    """What it must be."""
+    then: "Steps"
+    """The steps where it is."""
+    else_: "Steps | None" = None
+    """The steps where it isn't."""
+
+
+class Branch(Model):
+    """One way of several."""
+
+    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """How often it is taken, compared with the others' weights."""
+    steps: "Steps"
+    """The steps."""
+
+
+class Step(Model):
+    """One step of a journey: exactly one of request, think, group, repeat, while, if and choice."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "[has(self.request), has(self.think), has(self.group), has(self.repeat), "
+                    "has(self.__while__), has(self.__if__), has(self.choice)].filter(given, given).size() == 1",
+                    "message": "a step is exactly one of request, think, group, repeat, while, if and choice",
+                },
+                {
+                    "rule": "has(self.request) || (!has(self.check) && (!has(self.extract) || self.extract.size() == 0))",
+                    "message": "check and extract go with a request",
+                },
+            ]
+        }
+    )
+
+    request: Request | None = None
+    """Send an HTTP request."""
+    check: Check | None = None
+    """What must hold of the request's response."""
+    extract: Annotated[dict[VariableName, Extract], Field(max_length=32)] = Field(default={})
+    """Variables to take from the request's response, by name; later steps write `${name}`."""
+    think: (
+        Annotated[
+            str,
+            Field(json_schema_extra={"pattern": rf"^\s*{_DURATION}\s*(\.\.\s*{_DURATION}\s*)?$", "maxLength": 64}),
+        ]
+        | None
+    ) = None
+    """Wait: a duration (`1s`), or a range that is drawn from evenly (`1s..3s`)."""
+    group: Group | None = None
+    """Steps under one name."""
+    repeat: Repeat | None = None
+    """Steps that are done several times."""
+    while_: While | None = None
+    """Steps that are done again as long as something holds."""
+    if_: If | None = None
+    """Steps that are done only where something holds."""
+    choice: Annotated[list[Branch], Field(min_length=1, max_length=20)] | None = None
+    """One of several ways, drawn by weight in each iteration."""
+
+    @property
+    def kind(self) -> str:
+        """Which of the seven kinds it is, by its name in the manifest."""
+        return next(kind for kind in KINDS if getattr(self, _ATTRIBUTES[kind]) is not None)
+
+
+_ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in KINDS}
+
+Steps = Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
+
+for _model in (Group, Repeat, While, If, Branch, Step):
+    _model.model_rebuild()

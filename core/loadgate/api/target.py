@@ -1,0 +1,92 @@
+"""Where the load goes, and how long it may take to answer."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from .base import Model
+from .names import Headers, ShortText
+from .references import KeyRef, SecretSource
+from .units import Duration
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s/?#]+[^\s]*$")]
+
+
+class Timeouts(Model):
+    """How long each part of a request may take. A duration in place of the object is its `total`."""
+
+    model_config = ConfigDict(json_schema_extra={"x-loadgate-or-text": Duration.schema})
+
+    connect: Duration | None = None
+    """To connect, name look-up included. Bounded by `total` only when left out."""
+    tls: Duration | None = None
+    """For the TLS handshake. Bounded by `total` only when left out."""
+    first_byte: Duration | None = None
+    """From the request's last byte to the response's first. Bounded by `total` only when left out."""
+    total: Duration = Duration("30s")
+    """For the whole request, redirects included."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"total": value} if isinstance(value, str) else value
+
+
+class CaSource(Model):
+    """Where a certificate authority's certificates come from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.configMapKeyRef) != has(self.secretKeyRef)",
+                    "message": "give exactly one of configMapKeyRef and secretKeyRef",
+                }
+            ]
+        }
+    )
+
+    config_map_key_ref: KeyRef | None = None
+    """A key of a ConfigMap that holds PEM certificates."""
+    secret_key_ref: KeyRef | None = None
+    """A key of a Secret that holds PEM certificates."""
+
+
+class TLS(Model):
+    """How https is spoken with the target."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "has(self.cert) == has(self.key)", "message": "cert and key go together"}
+            ]
+        }
+    )
+
+    verify: bool = True
+    """Whether the target's certificate must be valid. If not, anyone in between can read what is sent."""
+    ca: CaSource | None = None
+    """Certificates to trust in place of the system's."""
+    cert: SecretSource | None = None
+    """The client's certificate (PEM, with its chain)."""
+    key: SecretSource | None = None
+    """The client certificate's private key (PEM, not encrypted)."""
+    server_name: ShortText | None = None
+    """The name that the certificate must be for, sent as SNI; the URL's host when left out."""
+
+
+class Target(Model):
+    """Where the load goes, and what holds for every request."""
+
+    url: Url
+    """The base that every relative request URL is appended to; http or https."""
+    timeout: Timeouts = Timeouts()
+    """How long a request may take: a duration, or an object with one for each part."""
+    host: ShortText | None = None
+    """The `Host` header, where it isn't the URL's host."""
+    tls: TLS = TLS()
+    """How https is spoken."""
+    headers: Headers = Field(default={})
+    """Headers of every request; a request's own header of the same name wins. Values may hold `${...}`."""
+    max_redirects: Annotated[int, Field(ge=0, le=50)] = 10
+    """How many redirects a request follows; 0 takes a redirect as the answer."""
