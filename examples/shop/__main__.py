@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    stop = _when_told(with_parent=arguments.with_parent)
     runner = web.AppRunner(build(Shop(faults=PRESETS[arguments.fault])), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -36,12 +37,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
         host, port = runner.addresses[0][:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"shop: listening on http://{shown}:{port}", flush=True)  # noqa: T201 - whoever started it reads this line
-        await _until_told(with_parent=arguments.with_parent)
+        await stop.wait()
     finally:
         await runner.cleanup()
 
 
-async def _until_told(*, with_parent: bool) -> None:
+def _when_told(*, with_parent: bool) -> asyncio.Event:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,7 +50,7 @@ async def _until_told(*, with_parent: bool) -> None:
     if with_parent:
         pipe = sys.stdin.fileno()
         loop.add_reader(pipe, _on_input, loop, pipe, stop)
-    await stop.wait()
+    return stop
 
 
 def _on_input(loop: asyncio.AbstractEventLoop, pipe: int, stop: asyncio.Event) -> None:

@@ -98,8 +98,7 @@ async def test_faults_are_set_while_it_runs(client: TestClient):
     assert (await client.get("/")).status == 200
 
 
-@pytest.mark.looptime
-async def test_latency_is_added():
+def test_latency_is_added():
     """A slow shop answers later, by what the switch says give or take a fifth."""
     faults = Faults(latency=2.0)
     assert all(1.6 <= faults.delay(0) <= 2.4 for _ in range(200))
