@@ -1,0 +1,65 @@
+"""Numbers of limits as people read them, and never a rounding that hides a broken limit."""
+
+from __future__ import annotations
+
+import math
+
+from loadgate.api.units import format_bytes, format_duration, format_ratio
+
+MILLISECONDS = "ms"
+SHARE = "share"
+PER_SECOND = "/s"
+BYTES = "B"
+BYTES_PER_SECOND = "B/s"
+PLAIN = ""
+
+_EXACT = 12
+"""Digits at which any limit that a person wrote reads as it was written."""
+
+
+def significant(value: float, digits: int) -> str:
+    """A number rounded to so many significant digits, its whole part kept, without exponent or trailing zeros."""
+    if not value:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{min(places, 20)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: float) -> str:
+    """How many: whole numbers in full, anything else to four significant digits."""
+    return f"{value:.0f}" if value == int(value) else significant(value, 4)
+
+
+def figure(value: float, unit: str) -> str:
+    """A value in one of this module's units, short."""
+    if unit == MILLISECONDS:
+        return format_duration(value / 1000)
+    if unit == SHARE:
+        return format_ratio(value)
+    if unit == BYTES:
+        return format_bytes(value)
+    if unit == BYTES_PER_SECOND:
+        return f"{format_bytes(value)}/s"
+    return f"{count(value)}{unit}"
+
+
+def precise(value: float, unit: str, digits: int = _EXACT) -> str:
+    """A value to so many significant digits: what a limit says, or what differs from it by little."""
+    if unit == SHARE:
+        return f"{significant(value * 100, digits)}%"
+    if unit == MILLISECONDS and abs(value) >= 1000:
+        return f"{significant(value / 1000, digits)}s"
+    return f"{significant(value, digits)}{unit}"
+
+
+def apart(value: float, other: float, unit: str) -> str:
+    """`value` as text, short, but with as many digits as it takes to look different from `other` if it is."""
+    text = figure(value, unit)
+    if value == other or text != figure(other, unit):
+        return text
+    for digits in range(3, _EXACT):
+        text = precise(value, unit, digits)
+        if text != precise(other, unit, digits):
+            return text
+    return precise(value, unit)
