@@ -106,18 +106,13 @@ class Arrivals:
         if number < self._before - _TOLERANCE:
             raise ValueError("arrivals are asked for in ascending order")
         while self._after <= number + _TOLERANCE:
-            if not self._advance():
-                break
+            self._advance()
         return self._begin + self._solve((number - self._before) * self._unit)
 
-    def _advance(self) -> bool:
-        line = next(self._lines, None)
-        if line is None:
-            return False
-        self._begin, self._duration, self._low, self._high = line
+    def _advance(self) -> None:
+        self._begin, self._duration, self._low, self._high = next(self._lines)
         self._before = self._after
         self._after += (self._low + self._high) / 2 * self._duration / self._unit
-        return True
 
     def _solve(self, area: float) -> float:
         """Where the line has `area` (targets times seconds) below it, in the form that is stable for flat lines."""

@@ -12,14 +12,26 @@ from pydantic import Field
 from loadgate.api.base import Model
 
 
-class Segment(Model):
+class Stated(Model):
+    """A part of a plan: it says all its fields, while the steps in it say only what their author wrote.
+
+    The difference matters to a step (`default: null` is not the same as no default), so a plan is written without
+    unset fields, and its own parts count as set in full.
+    """
+
+    def model_post_init(self, _context: object) -> None:
+        """Count every field as set."""
+        self.model_fields_set.update(type(self).model_fields)
+
+
+class Segment(Stated):
     """A straight line from the target before to `target`, in `duration` seconds; 0 is a jump."""
 
     duration: float
     target: int
 
 
-class IterationSchedule(Model):
+class IterationSchedule(Stated):
     """`iterations` in all, shared by `vus` VUs or, with `per_vu`, done by each; cut off after `max_duration`."""
 
     kind: Literal["iterations"] = "iterations"
@@ -29,7 +41,7 @@ class IterationSchedule(Model):
     max_duration: float
 
 
-class VUSchedule(Model):
+class VUSchedule(Stated):
     """A number of looping VUs over time. VUs that a falling line takes away have `graceful_ramp_down` seconds."""
 
     kind: Literal["vus"] = "vus"
@@ -38,7 +50,7 @@ class VUSchedule(Model):
     graceful_ramp_down: float = 0.0
 
 
-class ArrivalSchedule(Model):
+class ArrivalSchedule(Stated):
     """Iterations that begin when due, whatever becomes of those before; targets are per `time_unit` seconds."""
 
     kind: Literal["arrivals"] = "arrivals"

@@ -1,0 +1,122 @@
+"""The plan: what every runner of a run is told, as one versioned JSON document without a secret in it.
+
+All runners read the same document; which part of the load is a runner's own follows from its index (`share.py`).
+Durations are seconds. Steps are the manifest's own models, since the runner compiles those.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from loadgate.api.steps import Step
+from loadgate.plan.schedule import Schedule, Stated, length, most_vus
+from loadgate.plan.share import Share
+
+VERSION = 1
+
+
+class PlanError(ValueError):
+    """The document is not a plan of this version."""
+
+
+class PlanTimeouts(Stated):
+    """Limits of one request, in seconds; None is bounded by `total` only."""
+
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+    total: float
+
+
+class PlanTarget(Stated):
+    """Where load goes. `ca_file` is relative to the files folder; PEM texts that are secret come by environment."""
+
+    url: str
+    host: str | None = None
+    headers: dict[str, str] = Field(default={})
+    timeouts: PlanTimeouts
+    max_redirects: int = 10
+    verify: bool = True
+    server_name: str | None = None
+    ca_file: str | None = None
+    ca_env: str | None = None
+    cert_env: str | None = None
+    key_env: str | None = None
+
+
+class PlanData(Stated):
+    """Rows, or the file (relative to the files folder) that holds them."""
+
+    order: Literal["sequential", "random", "unique"]
+    rows: list[dict[str, Any]] | None = None
+    file: str | None = None
+    format: Literal["csv", "json"] | None = None
+
+
+class PlanScenario(Stated):
+    """One scenario: when (`start` seconds into the run, then its schedule), and what (steps, or a script's path).
+
+    `offset` is the runner that is dealt VU 0, so that the remainders of several scenarios spread over runners.
+    """
+
+    name: str
+    executor: str
+    start: float
+    graceful_stop: float
+    schedule: Schedule
+    offset: int = 0
+    tags: dict[str, str] = Field(default={})
+    steps: list[Step] | None = None
+    script: str | None = None
+
+    @property
+    def end(self) -> float:
+        """When the schedule is over, in seconds of the run; iterations under way have `graceful_stop` more."""
+        return self.start + length(self.schedule)
+
+    def share(self, index: int, runners: int) -> Share:
+        """The part of this scenario that is runner `index`'s."""
+        return Share.of(index, runners, self.offset)
+
+
+class Plan(Stated):
+    """What a run does. `duration` is the planned time without graceful ends; `tail` the longest of those."""
+
+    version: Literal[1] = 1
+    run: str
+    test: str
+    namespace: str
+    runners: int
+    processes: int | None = None
+    target: PlanTarget
+    warmup: float = 0.0
+    duration: float
+    tail: float
+    scenarios: list[PlanScenario]
+    setup: list[Step] = Field(default=[])
+    teardown: list[Step] = Field(default=[])
+    data: dict[str, PlanData] = Field(default={})
+    secrets: dict[str, str] = Field(default={})
+    """By a secret's name in the manifest, the environment variable that holds its value."""
+    files: list[str] = Field(default=[])
+    """Every `CONFIGMAP/KEY` that the plan reads."""
+
+    @property
+    def most_vus(self) -> int:
+        """The sum of the most VUs of each scenario."""
+        return sum(most_vus(scenario.schedule) for scenario in self.scenarios)
+
+    def encode(self) -> bytes:
+        """JSON, in UTF-8."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Self:
+        """Read what `encode` wrote. Raises PlanError."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+            raise PlanError(f"not a plan of version {VERSION}: {where}") from error

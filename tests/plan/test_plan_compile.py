@@ -1,0 +1,202 @@
+"""A LoadTest's plan: seconds, schedules, references, and nothing secret."""
+
+import orjson
+import pytest
+
+from loadgate.api.loadtest import LoadTest
+from loadgate.plan import (
+    ArrivalSchedule,
+    IterationSchedule,
+    Plan,
+    PlanError,
+    Share,
+    VUSchedule,
+    compile_plan,
+    config_map_refs,
+    planned_iterations,
+    progress,
+    secret_env,
+    secret_sources,
+    vus_at,
+    walk,
+)
+
+STEPS = [{"request": {"url": "/"}}]
+
+
+def scenario(executor, **more):
+    return {"name": more.pop("name", "s"), "executor": executor, "steps": STEPS, **more}
+
+
+def test_of(*scenarios, **spec):
+    return LoadTest.model_validate(
+        {
+            "metadata": {"name": "shop", "namespace": "web"},
+            "spec": {"target": {"url": "http://127.0.0.1"}, "scenarios": list(scenarios), **spec},
+        }
+    )
+
+
+test_of.__test__ = False
+
+
+def plan_of(*scenarios, **spec):
+    return compile_plan(test_of(*scenarios, **spec), run="shop-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "end", "iterations"),
+    [
+        (scenario("shared-iterations", vus=3, iterations=10), IterationSchedule, 600, 10),
+        (scenario("per-vu-iterations", vus=3, iterations=10, maxDuration="1m"), IterationSchedule, 60, 30),
+        (scenario("constant-vus", vus=2, duration="90s"), VUSchedule, 90, None),
+        (scenario("ramping-vus", stages=[{"duration": "10s", "target": 5}], startTime="5s"), VUSchedule, 15, None),
+        (scenario("constant-arrival-rate", rate=5, duration="4s", preAllocatedVUs=2), ArrivalSchedule, 4, 20),
+        (
+            scenario("ramping-arrival-rate", startRate=60, timeUnit="1m", preAllocatedVUs=1, maxVUs=9)
+            | {"stages": [{"duration": "1m", "target": 120}]},
+            ArrivalSchedule,
+            60,
+            90,
+        ),
+    ],
+)
+def test_each_executor_is_a_schedule(given, kind, end, iterations):
+    """Each executor compiles to its kind of schedule, with its length and, where it is known, its iterations."""
+    planned = plan_of(given).scenarios[0]
+    assert isinstance(planned.schedule, kind)
+    assert planned.end == end
+    assert planned_iterations(planned) == iterations
+
+
+def test_an_executor_without_max_vus_has_the_allocated_ones():
+    """MaxVUs defaults to preAllocatedVUs."""
+    given = scenario("constant-arrival-rate", rate=5, duration="4s", preAllocatedVUs=2)
+    assert plan_of(given).most_vus == 2
+    assert plan_of(given | {"maxVUs": 8}).most_vus == 8
+
+
+def test_remainders_are_dealt_evenly_over_scenarios():
+    """Four scenarios of one VU each keep four runners busy with one each, and sums are exact at every moment."""
+    plan = plan_of(
+        *(scenario("constant-vus", vus=1, duration="1s", name=f"s{i}") for i in range(4)), runners={"count": 4}
+    )
+    vus = [sum(s.share(i, 4).count(vus_at(s.schedule, 0.5)) for s in plan.scenarios) for i in range(4)]
+    assert vus == [1, 1, 1, 1]
+    assert plan.scenarios[2].share(2, 4) == Share(0, 4)
+
+
+def test_the_plan_survives_json():
+    """A plan read back is the plan, and what a step's author left out stays left out."""
+    plan = plan_of(
+        {
+            "name": "a",
+            "executor": "constant-vus",
+            "duration": "1s",
+            "steps": [
+                {
+                    "request": {"url": "/", "json": {"a": None}},
+                    "check": {"json": {"$.x": None}},
+                    "extract": {"x": {"json": "$.x", "default": None}, "y": {"header": "etag"}},
+                }
+            ],
+        },
+        warmup="5s",
+    )
+    read = Plan.decode(plan.encode())
+    assert read == plan
+    extract = read.scenarios[0].steps[0].extract
+    assert "default" in extract["x"].model_fields_set
+    assert "default" not in extract["y"].model_fields_set
+    assert orjson.loads(plan.encode())["version"] == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"version": 2}', b'{"version": 1}'])
+def test_garbage_is_no_plan(data):
+    """Anything but a whole plan of this version raises PlanError, naming what is wrong."""
+    with pytest.raises(PlanError, match="not a plan of version 1"):
+        Plan.decode(data)
+
+
+FULL = {
+    "target": {
+        "url": "https://127.0.0.1",
+        "timeout": {"connect": "1s", "tls": "2s", "firstByte": "3s", "total": "4s"},
+        "tls": {
+            "ca": {"configMapKeyRef": {"name": "ca", "key": "ca.pem"}},
+            "cert": {"secretKeyRef": {"name": "client", "key": "tls.crt"}},
+            "key": {"secretKeyRef": {"name": "client", "key": "tls.key"}},
+        },
+    },
+    "secrets": {"pass-word": {"secretKeyRef": {"name": "user", "key": "password"}}},
+    "data": {
+        "rows": {"inline": [{"a": 1}], "order": "unique"},
+        "csv": {"csv": {"configMapKeyRef": {"name": "d", "key": "a.csv"}}},
+        "json": {"json": {"configMapKeyRef": {"name": "d", "key": "a.json"}}},
+    },
+    "setup": {"steps": [{"request": {"url": "/", "file": {"configMapKeyRef": {"name": "b", "key": "1"}}}}]},
+    "teardown": {"steps": [{"group": {"name": "g", "steps": STEPS}}]},
+}
+PARTS = [{"name": "p", "file": {"configMapKeyRef": {"name": "b", "key": "2"}}}, {"name": "q", "value": "v"}]
+
+
+def full():
+    nested = {"request": {"url": "/", "multipart": PARTS}}
+    steps = [
+        {"if": {"value": "${vu.id}", "is": "1", "then": STEPS, "else": [nested]}},
+        {"repeat": {"times": 2, "steps": STEPS}},
+        {"while": {"value": "x", "is": "y", "max": 2, "steps": STEPS}},
+        {"choice": [{"steps": STEPS}, {"steps": STEPS}]},
+    ]
+    script = {"configMapKeyRef": {"name": "j", "key": "a.py"}}
+    return test_of(
+        {"name": "a", "executor": "constant-vus", "duration": "1s", "steps": steps},
+        {"name": "b", "executor": "constant-vus", "duration": "1s", "script": script},
+        **FULL,
+    )
+
+
+def test_references_become_paths_and_environment():
+    """ConfigMaps become files, secrets become environment variables, and no value of either is in the plan."""
+    plan = compile_plan(full(), run="r")
+    assert plan.files == ["b/1", "b/2", "ca/ca.pem", "d/a.csv", "d/a.json", "j/a.py"]
+    assert [s.script for s in plan.scenarios] == [None, "j/a.py"]
+    assert plan.target.ca_file == "ca/ca.pem"
+    assert plan.secrets == {"pass-word": secret_env("pass-word")}
+    assert {env: f"{ref.name}/{ref.key}" for env, ref in secret_sources(full()).items()} == {
+        "LOADGATE_SECRET_pass_2d_word": "user/password",
+        "LOADGATE_TLS_CERT": "client/tls.crt",
+        "LOADGATE_TLS_KEY": "client/tls.key",
+    }
+    assert (plan.data["csv"].format, plan.data["json"].format, plan.data["rows"].rows) == ("csv", "json", [{"a": 1}])
+    assert (plan.target.timeouts.connect, plan.target.timeouts.total) == (1.0, 4.0)
+    assert len(list(config_map_refs(full()))) == 6
+
+
+def test_a_ca_may_be_a_secret():
+    """A certificate authority from a Secret comes by environment."""
+    tls = {"ca": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}}}
+    test = test_of(scenario("constant-vus", duration="1s"), target={"url": "https://127.0.0.1", "tls": tls})
+    plan = compile_plan(test, run="r")
+    assert (plan.target.ca_env, plan.target.ca_file) == ("LOADGATE_TLS_CA", None)
+    assert list(secret_sources(test)) == ["LOADGATE_TLS_CA"]
+
+
+def test_secret_names_stay_apart():
+    """Names that differ only in what an environment variable can't spell get variables of their own."""
+    assert len({secret_env(name) for name in ("a-b", "a_b", "ab", "a.b", "a_2d_b")}) == 5
+
+
+def test_walking_reaches_every_step():
+    """Nested steps of every kind are visited."""
+    test = full()
+    kinds = [step.kind for step in walk(test.spec.scenarios[0].steps)]
+    assert kinds.count("request") == 6
+    assert len(kinds) == 10
+
+
+def test_progress_is_the_share_of_the_planned_time():
+    """Progress goes from 0 to 1 with the planned time, whatever comes before and after."""
+    plan = plan_of(scenario("constant-vus", duration="10s"))
+    assert [progress(plan, t) for t in (-1, 0, 5, 10, 40)] == [0, 0, 0.5, 1, 1]
+    assert progress(plan.model_copy(update={"duration": 0.0}), 0) == 1.0
