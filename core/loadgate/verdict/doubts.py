@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from loadgate.metrics import Health, Measurement, Snapshot
-    from loadgate.plan.plan import Plan, PlanScenario
+    from loadgate.plan.document import Plan, PlanScenario
 
 MISSING_SHARE = 0.001
 """Of the iterations that were due, how many may be missing (dropped, or ended by the journey's own error).

@@ -19,16 +19,17 @@ class LimitResult:
     """One limit, judged.
 
     `limit` and `actual` are for people, `limit_value` and `actual_value` are the same as numbers in `unit` (one of
-    figures.py's). `passed` is None where there was no sample to judge. `margin` is the room left as a share of the
-    limit: 0.2 is 20 % to spare, -0.5 is broken by half; None where a share says nothing (a limit of 0, or `==`).
-    `enforced` is False for a budget that only warns. `volume` marks a limit that asks for at least so much work:
-    less load than planned makes such a figure worse, not better. `ended_run` marks one that was broken while load
-    was on and, by `abortOnFail`, ended the run.
+    figures.py's); `op` is how they compare. `passed` is None where there was no sample to judge. `margin` is the room
+    left as a share of the limit: 0.2 is 20 % to spare, -0.5 is broken by half; None where a share says nothing (a
+    limit of 0, or `==`). `enforced` is False for a budget that only warns. `volume` marks a limit that asks for at
+    least so much work: less load than planned makes such a figure worse, not better. `ended_run` marks one that was
+    broken while load was on and, by `abortOnFail`, ended the run.
     """
 
     source: str
     subject: str
     expression: str
+    op: str
     limit: str
     limit_value: float
     unit: str
@@ -46,9 +47,10 @@ class LimitResult:
         return self.passed is False
 
     def sentence(self) -> str:
-        """`products p95 is 412ms, allowed is <=300ms (budget/shop)`."""
+        """`products p95 is 412ms, the limit is 300ms (budget/shop)`."""
         found = "has no sample" if self.actual is None else f"is {self.actual}"
-        return f"{self.subject} {found}, allowed is {self.limit} ({self.source})"
+        least = self.op in {">", ">="}
+        return f"{self.subject} {found}, the {'least' if least else 'limit'} is {self.limit} ({self.source})"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -80,7 +82,8 @@ class Limit:
             source=self.source,
             subject=self.subject,
             expression=self.written or str(expression),
-            limit=f"{expression.op}{precise(wanted, self.unit)}",
+            op=expression.op,
+            limit=precise(wanted, self.unit),
             limit_value=wanted,
             unit=self.unit,
             actual=None if actual is None else apart(actual, wanted, self.unit),

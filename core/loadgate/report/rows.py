@@ -1,0 +1,168 @@
+"""What every report shows, as cells of text: limits, endpoints, doubts, key figures. Formats only add their marks."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadgate.api.units import format_bytes, format_duration, format_ratio
+from loadgate.verdict import by_check, by_endpoint, totals
+from loadgate.verdict.summary import completed, dropped
+
+if TYPE_CHECKING:
+    from loadgate.report.result import Result
+    from loadgate.verdict import Doubt, Figures, LimitResult
+
+NONE = "-"
+"""A cell without a figure."""
+
+SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
+"""How a limit compares, as people write it."""
+
+ENDPOINT_HEADINGS = ("Endpoint", "Requests", "req/s", "Failed", "p50", "p95", "p99", "Max", "Checks")
+LIMIT_HEADINGS = ("", "Limit", "Allowed", "Actual", "Margin", "Source")
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """One limit. `state` is held, broken, unknown or warned; `word` is that for people."""
+
+    state: str
+    word: str
+    subject: str
+    allowed: str
+    actual: str
+    margin: str
+    source: str
+
+
+_WORDS = {"held": "held", "broken": "broken", "unknown": "no sample", "warned": "broken, only a warning"}
+
+
+def state_of(limit: LimitResult) -> str:
+    """Held, broken, unknown (no sample), or warned (broken, but only a warning)."""
+    if limit.passed is None:
+        return "unknown"
+    if limit.passed:
+        return "held"
+    return "broken" if limit.enforced else "warned"
+
+
+def limit_rows(result: Result) -> list[LimitRow]:
+    """Every limit: broken ones first, then those without a sample, then by how little room is left."""
+    rank = {"broken": 0, "warned": 1, "unknown": 2, "held": 3}
+    ordered = sorted(
+        result.verdict.limits,
+        key=lambda limit: (rank[state_of(limit)], limit.margin if limit.margin is not None else 1e9),
+    )
+    return [limit_row(limit) for limit in ordered]
+
+
+def limit_row(limit: LimitResult) -> LimitRow:
+    """One limit's cells."""
+    state = state_of(limit)
+    return LimitRow(
+        state=state,
+        word=_WORDS[state],
+        subject=printable(limit.subject),
+        allowed=f"{SIGNS[limit.op]} {limit.limit}",
+        actual=limit.actual or "no sample",
+        margin=margin(limit),
+        source=printable(limit.source),
+    )
+
+
+def margin(limit: LimitResult) -> str:
+    """`12% to spare`, `37% over`, `5% short`."""
+    if limit.margin is None:
+        return NONE
+    percent = format_ratio(abs(limit.margin)) if abs(limit.margin) < 10 else f"{abs(limit.margin) * 100:.0f}%"
+    if limit.passed:
+        return f"{percent} to spare"
+    return f"{percent} {'over' if limit.op in {'<', '<='} else 'short'}"
+
+
+def endpoint_rows(result: Result) -> list[tuple[str, ...]]:
+    """The busiest endpoints under ENDPOINT_HEADINGS."""
+    return [figures_row(figures) for figures in by_endpoint(result.measurement)]
+
+
+def figures_row(figures: Figures) -> tuple[str, ...]:
+    """One endpoint's cells."""
+    return (
+        printable(figures.name) or NONE,
+        f"{figures.requests}",
+        f"{figures.requests_per_second:.1f}",
+        ratio(figures.failed_rate),
+        seconds(figures.quantile(0.5)),
+        seconds(figures.quantile(0.95)),
+        seconds(figures.quantile(0.99)),
+        seconds(figures.maximum),
+        ratio(figures.checks_rate),
+    )
+
+
+def failure_rows(result: Result) -> list[tuple[str, str, str]]:
+    """What failed, most frequent first: the endpoint, what happened (`timeout`, `status 503`), how often."""
+    counts: dict[tuple[str, str], int] = {}
+    for tags, stats in result.measurement.requests.items():
+        of = dict(tags)
+        if of.get("expected_response") == "false":
+            key = of.get("name", ""), of.get("error") or f"status {of.get('status', '0')}"
+            counts[key] = counts.get(key, 0) + stats.duration.count
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [(printable(name), printable(what), f"{n}") for (name, what), n in ranked if n]
+
+
+def check_rows(result: Result) -> list[tuple[str, str, str, str]]:
+    """Each check: its name, how often it held and didn't, and the share that held."""
+    return [
+        (printable(name), f"{stats.passes}", f"{stats.fails}", ratio(stats.passes / (stats.passes + stats.fails)))
+        for name, stats in by_check(result.measurement)
+        if stats.passes + stats.fails
+    ]
+
+
+def key_figures(result: Result) -> list[tuple[str, str]]:
+    """The handful of figures that a run comes down to, each with its name."""
+    figures, measurement = totals(result.measurement), result.measurement
+    return [
+        ("requests", f"{figures.requests}"),
+        ("requests/s", f"{figures.requests_per_second:.1f}"),
+        ("failed", ratio(figures.failed_rate)),
+        ("p50", seconds(figures.quantile(0.5))),
+        ("p95", seconds(figures.quantile(0.95))),
+        ("p99", seconds(figures.quantile(0.99))),
+        ("slowest", seconds(figures.maximum)),
+        ("checks", ratio(figures.checks_rate)),
+        ("iterations", f"{completed(measurement)}"),
+        ("dropped", f"{dropped(measurement)}"),
+        ("received", format_bytes(figures.stats.received)),
+    ]
+
+
+def doubt_rows(result: Result) -> list[tuple[Doubt, bool]]:
+    """Every doubt, with whether it is tolerated; those that count come first."""
+    verdict = result.verdict
+    return [(doubt, False) for doubt in verdict.doubts] + [(doubt, True) for doubt in verdict.tolerated]
+
+
+def seconds(value: float | None) -> str:
+    """A time, or a dash."""
+    return NONE if value is None else format_duration(value)
+
+
+def ratio(value: float | None) -> str:
+    """A share, or a dash."""
+    return NONE if value is None else format_ratio(value)
+
+
+def printable(text: str) -> str:
+    """The text without anything that could command a terminal, break XML, or turn the direction of reading."""
+    return "".join(_visible(sign) for sign in text)
+
+
+def _visible(sign: str) -> str:
+    # Cc controls, Cf invisible format signs (direction marks among them), Cs surrogates, Co/Cn nothing at all.
+    return f"\\u{ord(sign):04x}" if unicodedata.category(sign)[0] == "C" else sign
