@@ -58,6 +58,10 @@ class RefusedError(ClusterError):
     """The cluster will not take this object however often it is offered: it is too large, malformed or forbidden."""
 
 
+class ConflictError(ClusterError):
+    """The object isn't the one that was meant: another uid has its name, or it is gone."""
+
+
 class Cluster(Protocol):
     """A place where objects live and pods run. Every call may raise `ClusterError`; none outlasts its time limit."""
 
@@ -74,7 +78,8 @@ class Cluster(Protocol):
 
         Everything but its status and what the cluster sets (uid, resourceVersion, generation, creationTimestamp) is
         replaced. The generation grows when the spec changes and at no other time. Applying what is already there
-        changes nothing and wakes nobody.
+        changes nothing and wakes nobody. An object that names a uid is meant as that one: raises ConflictError where
+        it is gone or another.
         """
         ...
 
@@ -94,6 +99,10 @@ class Cluster(Protocol):
 
     def address(self, pod: Object) -> str | None:
         """The base URL of a pod's control port, such as `http://10.1.2.3:9119`; None until it has one."""
+        ...
+
+    async def logs(self, pod: Object, *, limit: int = 1 << 20) -> str:
+        """The last `limit` bytes of what a pod wrote; "" where there is nothing."""
         ...
 
     def watch(self) -> AsyncIterator[Key]:

@@ -1,0 +1,197 @@
+"""HTTP to one runner: bounded in time and in size, and every way it can go wrong is one exception with a reason.
+
+httpx stays behind this module, so that another client of the same shape is a change here only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import httpx
+import zstandard
+
+from loadgate.control import (
+    ACK,
+    ARM,
+    SETUP,
+    SNAPSHOT,
+    START,
+    STATE,
+    STOP,
+    TEARDOWN,
+    Ack,
+    MessageError,
+    RunMessage,
+    RunnerReport,
+    Start,
+    Stop,
+    Teardown,
+)
+from loadgate.metrics import Snapshot, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from loadgate_operator.collect.answers import Runner
+
+
+class RunnerFaultError(Exception):
+    """A call came to nothing; the message says why in a few words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientLimits:
+    """What one call may cost."""
+
+    seconds: float = 5.0
+    """A call in all. A runner that needs longer is busy beyond what its figures are worth."""
+    snapshot_seconds: float = 20.0
+    """A snapshot in all: it may have megabytes, and come from a runner that is at its limit."""
+    wire_bytes: int = 32 << 20
+    """An answer as it is sent."""
+    plain_bytes: int = 256 << 20
+    """An answer as it is once decompressed."""
+    concurrency: int = 64
+    """Calls at one time; the others wait for their turn before their time begins."""
+
+
+class RunnerClient:
+    """Calls of the control contract, for any runner. Use it as an async context."""
+
+    def __init__(self, limits: ClientLimits | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._limits = limits or ClientLimits()
+        self._slots = asyncio.Semaphore(self._limits.concurrency)
+        # No proxy and no credentials from the environment: runners are reached directly, by address.
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - asyncio.timeout bounds each whole call, which httpx can't
+            limits=httpx.Limits(max_keepalive_connections=self._limits.concurrency),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def state(self, runner: Runner) -> RunnerReport:
+        """The runner's state. Raises RunnerFaultError, as all calls do."""
+        return self._report(runner, await self._call(runner, "GET", STATE))
+
+    async def arm(self, runner: Runner) -> RunnerReport:
+        """Remind a runner to arm, which it does by itself."""
+        return await self._post(runner, ARM, RunMessage(run=runner.run))
+
+    async def setup(self, runner: Runner) -> RunnerReport:
+        """Have it run the setup block, once."""
+        return await self._post(runner, SETUP, RunMessage(run=runner.run))
+
+    async def start(self, runner: Runner, message: Start) -> RunnerReport:
+        """Tell it when to begin, and where in the schedule."""
+        return await self._post(runner, START, message)
+
+    async def stop(self, runner: Runner, message: Stop) -> RunnerReport:
+        """End its load."""
+        return await self._post(runner, STOP, message)
+
+    async def teardown(self, runner: Runner, message: Teardown) -> RunnerReport:
+        """Have it run the teardown block, once."""
+        return await self._post(runner, TEARDOWN, message)
+
+    async def ack(self, runner: Runner, sequence: int) -> RunnerReport:
+        """Tell it that its snapshot of that sequence has arrived."""
+        return await self._post(runner, ACK, Ack(run=runner.run, sequence=sequence))
+
+    async def snapshot(self, runner: Runner, view: Literal["live", "full"]) -> Snapshot:
+        """What it measured so far; `live` leaves the slices of time out."""
+        path = f"{SNAPSHOT}?view={view}"
+        data = await self._call(runner, "GET", path, seconds=self._limits.snapshot_seconds)
+        try:
+            # Decoding takes tens of milliseconds for a large one: not on the loop that starts runners together.
+            snapshot = await asyncio.to_thread(Snapshot.decode, data)
+        except SnapshotError as error:
+            raise RunnerFaultError(str(error)) from error
+        _check_identity(runner, snapshot.run, snapshot.uid)
+        return snapshot
+
+    async def _post(
+        self, runner: Runner, path: str, message: RunMessage | Start | Stop | Teardown | Ack
+    ) -> RunnerReport:
+        return self._report(runner, await self._call(runner, "POST", path, body=message.encode()))
+
+    def _report(self, runner: Runner, data: bytes) -> RunnerReport:
+        try:
+            report = RunnerReport.decode(data)
+        except MessageError as error:
+            raise RunnerFaultError(f"garbage: {error}") from error
+        _check_identity(runner, report.run, report.uid)
+        return report
+
+    async def _call(
+        self, runner: Runner, method: str, path: str, body: bytes = b"", seconds: float = math.nan
+    ) -> bytes:
+        limit = self._limits.seconds if math.isnan(seconds) else seconds
+        headers = {"Authorization": f"Bearer {runner.token}", "Accept-Encoding": "zstd"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        async with self._slots:
+            try:
+                async with asyncio.timeout(limit):
+                    return await self._exchange(method, runner.url + path, headers, body)
+            except TimeoutError as error:
+                raise RunnerFaultError(f"no answer within {limit:g}s") from error
+            except httpx.ConnectError as error:
+                raise RunnerFaultError("connection refused") from error
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                raise RunnerFaultError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+
+    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
+        async with self._http.stream(method, url, headers=headers, content=body) as response:
+            data = await self._bounded(response.aiter_raw())
+            if response.status_code != httpx.codes.OK:
+                words = data[:200].decode(errors="replace").strip()
+                raise RunnerFaultError(f"status {response.status_code}: {words}".rstrip(": "))
+            return self._plain(data, response.headers.get("content-encoding", "identity"))
+
+    async def _bounded(self, chunks: AsyncIterator[bytes]) -> bytes:
+        data = bytearray()
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > self._limits.wire_bytes:
+                raise RunnerFaultError(f"an answer of more than {self._limits.wire_bytes:,} bytes")
+        return bytes(data)
+
+    def _plain(self, data: bytes, encoding: str) -> bytes:
+        if encoding == "identity":
+            return data
+        if encoding != "zstd":
+            raise RunnerFaultError(f"an answer in {encoding}, which wasn't asked for")
+        return decompressed(data, self._limits.plain_bytes)
+
+
+def decompressed(data: bytes, limit: int) -> bytes:
+    """What zstd made of at most `limit` bytes. Raises RunnerFaultError where it is larger, or no zstd at all."""
+    try:
+        reader = zstandard.ZstdDecompressor().stream_reader(data)
+        plain = reader.read(limit + 1)
+    except zstandard.ZstdError as error:
+        raise RunnerFaultError(f"garbage: {error}") from error
+    if len(plain) > limit:
+        raise RunnerFaultError(f"an answer of more than {limit:,} bytes when decompressed")
+    return plain
+
+
+def _check_identity(runner: Runner, run: str, uid: str) -> None:
+    """Another pod may have got the address of one that is gone."""
+    if run != runner.run:
+        raise RunnerFaultError(f"wrong run: it is of {run!r}")
+    if uid != runner.uid:
+        raise RunnerFaultError(f"wrong runner: it is pod {uid!r}")

@@ -1,0 +1,218 @@
+"""What the runners of each run say, kept as long as the run needs it and merged on demand.
+
+Nothing here is needed to go on after a restart: every snapshot holds all counts since the start, so the next poll
+brings back what was forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from loadgate.control import LOG_PREFIX, RunnerState, Start, Stop, Teardown
+from loadgate.metrics import Snapshot, SnapshotError, merge_all
+from loadgate_operator.collect.answers import Runner, RunnerAnswer
+from loadgate_operator.collect.client import RunnerFaultError, decompressed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from loadgate.control import RunnerReport
+    from loadgate.metrics import Measurement
+    from loadgate_operator.collect.client import RunnerClient
+
+logger = logging.getLogger(__name__)
+
+_MOST_SALVAGED = 256 << 20
+_HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, RunnerState.FINISHED}
+
+
+@dataclass
+class _Known:
+    """What is known of one run's runners, by pod uid, and the two last sights of its request count."""
+
+    answers: dict[str, RunnerAnswer] = field(default_factory=dict)
+    full: dict[str, Snapshot] = field(default_factory=dict)
+    sights: list[tuple[float, int]] = field(default_factory=list)
+
+
+class Collector:
+    """Talks with runners, many at a time. No call raises for anything that a runner does or doesn't do."""
+
+    def __init__(self, client: RunnerClient, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._runs: dict[str, _Known] = {}
+
+    async def poll(self, runners: Sequence[Runner], *, full: bool = False) -> list[RunnerAnswer]:
+        """The state of each, and the snapshot of those that have one; with slices if `full` or finished.
+
+        Without slices nothing tells of a warm-up's requests, so `rate` needs `full` until that is over.
+        """
+        answers = list(await asyncio.gather(*(self._poll(runner, full=full) for runner in runners)))
+        for run in {runner.run for runner in runners}:
+            self._see(run)
+        return answers
+
+    async def arm(self, runners: Sequence[Runner]) -> list[RunnerAnswer]:
+        """Remind each to arm."""
+        return await self._each(runners, self._client.arm)
+
+    async def setup(self, runner: Runner) -> RunnerAnswer:
+        """Have one runner run the setup block."""
+        return await self._say(runner, self._client.setup(runner))
+
+    async def start(
+        self, runners: Sequence[Runner], *, begin: float, setup: Mapping[str, Any] | None = None
+    ) -> list[RunnerAnswer]:
+        """Have each begin at the instant `begin` of our clock, or, if that is past, at its place in the schedule."""
+
+        async def one(runner: Runner) -> RunnerReport:
+            # Computed here, when this message goes out: what others took to answer delays nobody.
+            left = begin - self._clock()
+            message = Start(run=runner.run, in_seconds=max(left, 0.0), offset=max(-left, 0.0), setup=dict(setup or {}))
+            return await self._client.start(runner, message)
+
+        return await self._each(runners, one)
+
+    async def stop(self, runners: Sequence[Runner], *, graceful: bool, reason: str) -> list[RunnerAnswer]:
+        """End the load of each."""
+        return await self._each(
+            runners, lambda one: self._client.stop(one, Stop(run=one.run, graceful=graceful, reason=reason))
+        )
+
+    async def teardown(self, runner: Runner, *, setup: Mapping[str, Any] | None = None) -> RunnerAnswer:
+        """Have one runner run the teardown block."""
+        message = Teardown(run=runner.run, setup=dict(setup or {}))
+        return await self._say(runner, self._client.teardown(runner, message))
+
+    async def ack(self, runners: Sequence[Runner]) -> list[RunnerAnswer]:
+        """Tell each which of its full snapshots we hold; says nothing to those of which we hold none."""
+        held = {runner.uid: self._known(runner.run).full.get(runner.uid) for runner in runners}
+        ready = [(runner, snapshot.sequence) for runner in runners if (snapshot := held[runner.uid]) is not None]
+        return list(await asyncio.gather(*(self._say(one, self._client.ack(one, n)) for one, n in ready)))
+
+    def salvage(self, runner: Runner, log: str) -> RunnerAnswer:
+        """Take a runner's last snapshot from its pod's log, where it has one."""
+        for line in reversed(log.splitlines()):
+            _, found, encoded = line.partition(LOG_PREFIX)
+            if not found:
+                continue
+            try:
+                data = decompressed(base64.b64decode(encoded.strip(), validate=True), _MOST_SALVAGED)
+                snapshot = Snapshot.decode(data)
+            except (binascii.Error, RunnerFaultError, SnapshotError) as error:
+                logger.warning(
+                    "run %s, runner %d: an unreadable snapshot in its log: %s", runner.run, runner.index, error
+                )
+                continue
+            if (snapshot.run, snapshot.uid) == (runner.run, runner.uid):
+                self._hold(runner, snapshot, full=True)
+                break
+        return self._answer(runner)
+
+    def answers(self, run: str) -> list[RunnerAnswer]:
+        """What is known of each runner of a run, by index."""
+        return sorted(self._known(run).answers.values(), key=lambda answer: answer.index)
+
+    def snapshots(self, run: str, uids: Iterable[str] | None = None) -> list[Snapshot]:
+        """The newest snapshot of each runner (or of those with these uids), full where one as new is held."""
+        known = self._known(run)
+        wanted = known.answers if uids is None else set(uids)
+        return [
+            _fuller(answer.snapshot, known.full.get(uid))
+            for uid, answer in sorted(known.answers.items())
+            if uid in wanted and answer.snapshot is not None
+        ]
+
+    def merged(self, run: str, uids: Iterable[str] | None = None) -> Measurement:
+        """What all runners of a run, or those with these uids, measured so far."""
+        return merge_all(snapshot.measurement for snapshot in self.snapshots(run, uids))
+
+    def rate(self, run: str) -> float:
+        """Requests per second between the last two polls; 0 before there were two."""
+        sights = self._known(run).sights
+        if len(sights) < 2:
+            return 0.0
+        (before, fewer), (after, more) = sights
+        return max(more - fewer, 0) / (after - before) if after > before else 0.0
+
+    def forget(self, run: str) -> None:
+        """Let go of a run that is over."""
+        self._runs.pop(run, None)
+
+    async def _poll(self, runner: Runner, *, full: bool) -> RunnerAnswer:
+        answer = await self._say(runner, self._client.state(runner))
+        report = answer.report
+        if answer.fault or report is None or report.state not in _HAS_SNAPSHOTS:
+            return answer
+        finished = report.state == RunnerState.FINISHED
+        held = self._known(runner.run).full.get(runner.uid)
+        if finished and held is not None and held.sequence >= report.sequence:
+            return answer
+        view: Literal["live", "full"] = "full" if full or finished else "live"
+        try:
+            snapshot = await self._client.snapshot(runner, view)
+        except RunnerFaultError as error:
+            return self._fail(runner, error)
+        self._hold(runner, snapshot, full=view == "full")
+        return self._answer(runner)
+
+    async def _each(
+        self, runners: Sequence[Runner], call: Callable[[Runner], Awaitable[RunnerReport]]
+    ) -> list[RunnerAnswer]:
+        return list(await asyncio.gather(*(self._say(runner, call(runner)) for runner in runners)))
+
+    async def _say(self, runner: Runner, call: Awaitable[RunnerReport]) -> RunnerAnswer:
+        try:
+            report = await call
+        except RunnerFaultError as error:
+            return self._fail(runner, error)
+        before = self._answer(runner)
+        after = replace(before, report=report, answered_at=self._clock(), silent_since=None, fault="")
+        return self._put(runner, after)
+
+    def _fail(self, runner: Runner, error: RunnerFaultError) -> RunnerAnswer:
+        before = self._answer(runner)
+        if not before.fault:
+            logger.info("run %s, runner %d (%s): %s", runner.run, runner.index, runner.url, error)
+        since = self._clock() if before.silent_since is None else before.silent_since
+        return self._put(runner, replace(before, silent_since=since, fault=str(error)))
+
+    def _hold(self, runner: Runner, snapshot: Snapshot, *, full: bool) -> None:
+        before = self._answer(runner)
+        if before.snapshot is None or snapshot.sequence >= before.snapshot.sequence:
+            self._put(runner, replace(before, snapshot=snapshot))
+        held = self._known(runner.run).full
+        if full and (runner.uid not in held or snapshot.sequence >= held[runner.uid].sequence):
+            held[runner.uid] = snapshot
+
+    def _see(self, run: str) -> None:
+        known = self._known(run)
+        snapshots = [answer.snapshot for answer in known.answers.values() if answer.snapshot is not None]
+        count = sum(_requests(snapshot.measurement) for snapshot in snapshots)
+        known.sights = [*known.sights[-1:], (self._clock(), count)]
+
+    def _known(self, run: str) -> _Known:
+        return self._runs.setdefault(run, _Known())
+
+    def _answer(self, runner: Runner) -> RunnerAnswer:
+        return self._known(runner.run).answers.get(runner.uid) or RunnerAnswer(runner.index, runner.uid)
+
+    def _put(self, runner: Runner, answer: RunnerAnswer) -> RunnerAnswer:
+        self._known(runner.run).answers[runner.uid] = answer
+        return answer
+
+
+def _requests(measurement: Measurement) -> int:
+    """All requests where slices tell of them, else the judged ones: a live view has no more, and needs no more."""
+    judged = sum(stats.duration.count for stats in measurement.requests.values())
+    return max(judged, sum(piece.requests for piece in measurement.slices.by_index.values()))
+
+
+def _fuller(newest: Snapshot, full: Snapshot | None) -> Snapshot:
+    return full if full is not None and full.sequence >= newest.sequence else newest

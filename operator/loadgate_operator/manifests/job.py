@@ -1,0 +1,208 @@
+"""The Job whose pods are a run's runners.
+
+Runners never begin by themselves, so the Job only has to keep one pod an index alive until each is told to start.
+Kubernetes may run an index twice for a moment, and may replace a pod mid-run; who is a runner of the run is for the
+operator to say, by the pod's uid.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loadgate.control import DEFAULT_PORT
+from loadgate.plan import secret_sources
+from loadgate_operator.manifests import names
+from loadgate_operator.manifests.configs import PLAN_KEY, TOKEN_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from loadgate.api.loadtest import LoadTest
+    from loadgate.plan import Plan
+
+CONTAINER = "runner"
+PROGRAM = "loadgate-runner"
+PORT_NAME = "metrics"
+
+PORT_VARIABLE = "LOADGATE_PORT"
+"""The environment variable that says where a runner listens; a cluster whose pods share an address sets it anew."""
+
+PLAN_FOLDER = "/etc/loadgate/plan"
+FILES_FOLDER = "/etc/loadgate/files"
+SCRATCH_FOLDER = "/tmp"  # noqa: S108 - a folder of the pod's own, the only one it can write to
+
+UNUSABLE_PLAN_EXIT = 2
+"""A runner's exit code where its plan or command line is at fault: another pod would do no better."""
+
+RETRIES_PER_INDEX = 3
+"""How often a pod that ends before its time is replaced; one lost mid-run makes the run inconclusive anyway."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerSettings:
+    """What the operator's installation says about runner pods. Times are seconds."""
+
+    image: str = "ghcr.io/loadgate/runner:latest"
+    linger: float = 900.0
+    """How long a finished runner waits for its last snapshot to be taken."""
+    chores: float = 600.0
+    """How long setup and teardown together may take before Kubernetes ends a Job that nobody comes back for."""
+
+
+def runner_job(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -> dict[str, Any]:
+    """The Job of a run, not suspended; its pods arm themselves and wait."""
+    count = test.spec.runners.count
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": names.metadata(test, names.job_name(run), run, "runner"),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": count,
+            "parallelism": count,
+            "backoffLimitPerIndex": RETRIES_PER_INDEX,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": _failure_policy(),
+            "activeDeadlineSeconds": _deadline(test, plan, settings),
+            "suspend": False,
+            "template": {
+                "metadata": {
+                    "labels": names.labels(test.metadata.name, run, component="runner"),
+                    "annotations": {
+                        # A runner that is moved in mid-run is a lost runner.
+                        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                        "karpenter.sh/do-not-disrupt": "true",
+                    },
+                },
+                "spec": _pod_spec(test, run, plan, settings),
+            },
+        },
+    }
+
+
+def with_ttl(job: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """The same Job, to be removed with its pods `seconds` after it finished.
+
+    Asked for only when the result is stored: until then a pod's log may be the last place that has it.
+    """
+    return {**job, "spec": {**job["spec"], "ttlSecondsAfterFinished": seconds}}
+
+
+def pod_index(pod: dict[str, Any]) -> int | None:
+    """Which runner a pod is, from 0; None for a pod of no Indexed Job."""
+    meta = pod["metadata"]
+    index = (meta.get("annotations") or {}).get(names.INDEX_LABEL) or (meta.get("labels") or {}).get(names.INDEX_LABEL)
+    return int(index) if index is not None and index.isdecimal() else None
+
+
+def config_maps_of(plan: Plan) -> list[str]:
+    """The ConfigMaps whose keys a plan reads, sorted."""
+    return sorted({file.split("/", 1)[0] for file in plan.files})
+
+
+def _failure_policy() -> dict[str, Any]:
+    return {
+        "rules": [
+            # An eviction or a drained node is nobody's fault: the pod is replaced and not counted.
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {
+                "action": "FailIndex",
+                "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [UNUSABLE_PLAN_EXIT]},
+            },
+        ]
+    }
+
+
+def _deadline(test: LoadTest, plan: Plan, settings: RunnerSettings) -> int:
+    """Seconds after which Kubernetes ends the pods itself, should no operator be there any more to do it."""
+    planned = plan.duration + plan.tail
+    return math.ceil(test.spec.start_deadline.seconds + planned + settings.chores + settings.linger)
+
+
+def _pod_spec(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -> dict[str, Any]:
+    files = config_maps_of(plan)
+    volumes = [("plan", names.plan_name(run)), *((f"file-{n}", name) for n, name in enumerate(files))]
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": math.ceil(plan.tail) + 30,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.run_selector(run)},
+            }
+        ],
+        "containers": [_container(test, run, plan, settings, files)],
+        "volumes": [
+            *({"name": volume, "configMap": {"name": name}} for volume, name in volumes),
+            {"name": "scratch", "emptyDir": {}},
+        ],
+    }
+
+
+def _container(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings, files: Iterable[str]) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": CONTAINER,
+        "image": settings.image,
+        "command": [PROGRAM],
+        "args": _arguments(test, settings),
+        "ports": [{"name": PORT_NAME, "containerPort": DEFAULT_PORT, "protocol": "TCP"}],
+        "env": _environment(test, run),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "plan", "mountPath": PLAN_FOLDER, "readOnly": True},
+            *(
+                {"name": f"file-{n}", "mountPath": f"{FILES_FOLDER}/{name}", "readOnly": True}
+                for n, name in enumerate(files)
+            ),
+            {"name": "scratch", "mountPath": SCRATCH_FOLDER},
+        ],
+    }
+    resources = {name: amounts for name, amounts in test.spec.runners.resources.to_json().items() if amounts}
+    return {**container, "resources": resources} if resources else container
+
+
+def _arguments(test: LoadTest, settings: RunnerSettings) -> list[str]:
+    processes = test.spec.runners.processes
+    return [
+        *("--plan", f"{PLAN_FOLDER}/{PLAN_KEY}"),
+        *("--files", FILES_FOLDER),
+        *("--host", "$(POD_IP)"),
+        *("--port", f"$({PORT_VARIABLE})"),
+        *("--linger", f"{settings.linger:g}"),
+        *(("--processes", str(processes)) if processes else ()),
+    ]
+
+
+def _environment(test: LoadTest, run: str) -> list[dict[str, Any]]:
+    fields = {
+        "POD_IP": "status.podIP",
+        "LOADGATE_POD_UID": "metadata.uid",
+        "LOADGATE_INDEX": f"metadata.annotations['{names.INDEX_LABEL}']",
+    }
+    cpu = test.spec.runners.resources.limits.cpu
+    secrets = {
+        "LOADGATE_TOKEN": (names.token_name(run), TOKEN_KEY),
+        **{variable: (ref.name, ref.key) for variable, ref in secret_sources(test).items()},
+    }
+    return [
+        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
+        {"name": "LOADGATE_RUN", "value": run},
+        {"name": PORT_VARIABLE, "value": str(DEFAULT_PORT)},
+        {"name": "TMPDIR", "value": SCRATCH_FOLDER},
+        *([{"name": "LOADGATE_CPU_LIMIT", "value": f"{cpu.cores:g}"}] if cpu else []),
+        *(
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+            for name, (secret, key) in secrets.items()
+        ),
+    ]
