@@ -19,7 +19,12 @@ class Threshold(Model):
     """A limit of this test. A text in place of the object is its `threshold`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"x-loadgate-or-text": {"type": "string", "pattern": EXPRESSION_PATTERN, "maxLength": 128}}
+        json_schema_extra={
+            "x-loadgate-or-text": {
+                "words": "a limit like p(95)<500",
+                "schema": {"type": "string", "pattern": EXPRESSION_PATTERN, "maxLength": 128},
+            }
+        }
     )
 
     threshold: Expression

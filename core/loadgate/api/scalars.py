@@ -35,6 +35,14 @@ def _status(value: Any) -> Any:
     return value
 
 
+def _think(value: Any) -> str:
+    if not isinstance(value, str):
+        raise PydanticCustomError(
+            "wrong_form", "must be a duration with a unit, like 1s, or a range of two, like 1s..3s"
+        )
+    return value
+
+
 def _bounded(value: Any) -> Any:
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         raise PydanticCustomError("wrong_form", f"must be at most {_LONGEST_TEXT} characters long")
@@ -55,6 +63,15 @@ QueryValue = Annotated[Scalar | list[Scalar], PlainValidator(_scalar_or_list), W
 
 StatusValue = Annotated[int | str | list[int | str], PlainValidator(_status), WithJsonSchema(_FREE)]
 """A status, a class, a range, or a list of these."""
+
+_DURATION = r"([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+"
+
+ThinkText = Annotated[
+    str,
+    PlainValidator(_think),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_DURATION}\s*(\.\.\s*{_DURATION}\s*)?$", "maxLength": 64}),
+]
+"""A pause, or a range of pauses."""
 
 GivenMatcher = Annotated[str | int | float | bool, PlainValidator(_given), WithJsonSchema(_FREE)]
 """A matcher for a template's text, which is never null."""

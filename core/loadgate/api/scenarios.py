@@ -28,7 +28,7 @@ Iterations = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Stages = Annotated[list[Stage], Field(min_length=1, max_length=MAX_STAGES)]
 
 
-class _Scenario(Model):
+class ScenarioBase(Model):
     """What every executor takes."""
 
     name: LabelName
@@ -45,7 +45,7 @@ class _Scenario(Model):
     """A Python file with `async def journey(user)` that each iteration runs. Exactly one of `steps` and `script`."""
 
 
-class SharedIterations(_Scenario):
+class SharedIterations(ScenarioBase):
     """A number of iterations that the VUs share, each taking the next."""
 
     executor: Literal["shared-iterations"]
@@ -58,7 +58,7 @@ class SharedIterations(_Scenario):
     """When to stop, finished or not."""
 
 
-class PerVUIterations(_Scenario):
+class PerVUIterations(ScenarioBase):
     """The same number of iterations for each VU."""
 
     executor: Literal["per-vu-iterations"]
@@ -71,7 +71,7 @@ class PerVUIterations(_Scenario):
     """When to stop, finished or not."""
 
 
-class ConstantVUs(_Scenario):
+class ConstantVUs(ScenarioBase):
     """A fixed number of VUs, each beginning again as soon as it is done."""
 
     executor: Literal["constant-vus"]
@@ -82,7 +82,7 @@ class ConstantVUs(_Scenario):
     """For how long."""
 
 
-class RampingVUs(_Scenario):
+class RampingVUs(ScenarioBase):
     """A number of VUs that follows stages."""
 
     executor: Literal["ramping-vus"]
@@ -95,7 +95,7 @@ class RampingVUs(_Scenario):
     """How long a VU that is no longer wanted may take to finish its iteration."""
 
 
-class ConstantArrivalRate(_Scenario):
+class ConstantArrivalRate(ScenarioBase):
     """Iterations that begin at a fixed rate, however long they take."""
 
     executor: Literal["constant-arrival-rate"]
@@ -112,7 +112,7 @@ class ConstantArrivalRate(_Scenario):
     """VUs at most, `preAllocatedVUs` when left out; an iteration that finds none free is dropped and counted."""
 
 
-class RampingArrivalRate(_Scenario):
+class RampingArrivalRate(ScenarioBase):
     """Iterations that begin at a rate which follows stages, however long they take."""
 
     executor: Literal["ramping-arrival-rate"]
@@ -129,7 +129,7 @@ class RampingArrivalRate(_Scenario):
     """VUs at most, `preAllocatedVUs` when left out; an iteration that finds none free is dropped and counted."""
 
 
-EXECUTORS: dict[str, type[_Scenario]] = {
+EXECUTORS: dict[str, type[ScenarioBase]] = {
     "shared-iterations": SharedIterations,
     "per-vu-iterations": PerVUIterations,
     "constant-vus": ConstantVUs,

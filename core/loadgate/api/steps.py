@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from .base import Model
+from .grammar import matcher
+from .grammar.status import describe_status
 from .names import Body, Headers, ShortText, Tags, Text, VariableName
 from .references import ConfigMapSource
-from .scalars import GivenMatcher, MatcherValue, QueryValue, StatusValue
+from .scalars import GivenMatcher, MatcherValue, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
 
 MAX_DEPTH = 5
@@ -21,8 +23,6 @@ MAX_TIMES = 1_000_000
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODIES = ("json", "form", "multipart", "text", "file")
 KINDS = ("request", "think", "group", "repeat", "while", "if", "choice")
-
-_DURATION = r"([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+"
 
 
 def _at_most_one(names: tuple[str, ...]) -> str:
@@ -125,10 +125,16 @@ class Request(Model):
     @property
     def label(self) -> str:
         """What the request is called: its name, or its method and URL as written, without the query."""
-        return self.name or f"{self.method} {_QUERY.sub('', self.url)}"
+        return request_label(self.name, self.method, self.url)
 
 
-_QUERY = re.compile(r"(?<![{(, ])\?.*$", re.DOTALL)
+_BEFORE_QUERY = re.compile(r"(?:\$\{[^}]*\}|[^?])*")
+
+
+def request_label(name: str | None, method: str, url: str) -> str:
+    """What a request is called: its name, or its method and URL as written, without the query."""
+    found = _BEFORE_QUERY.match(url)
+    return name or f"{method} {found[0] if found else url}"
 
 
 class Check(Model):
@@ -147,7 +153,7 @@ class Check(Model):
     cookies: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
     """By cookie that the response sets, what its value must be."""
     json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
-    """By JSONPath (RFC 9535), what the body's value must be: a value, `exists`, `absent`, `>=3`, `~regex`, `*text`."""
+    """By JSONPath (RFC 9535), what must be found there: a value, `exists`, `absent`, `>=3`, `~regex`, `*text`."""
 
 
 class Extract(Model):
@@ -259,13 +265,7 @@ class Step(Model):
     """What must hold of the request's response."""
     extract: Annotated[dict[VariableName, Extract], Field(max_length=32)] = Field(default={})
     """Variables to take from the request's response, by name; later steps write `${name}`."""
-    think: (
-        Annotated[
-            str,
-            Field(json_schema_extra={"pattern": rf"^\s*{_DURATION}\s*(\.\.\s*{_DURATION}\s*)?$", "maxLength": 64}),
-        ]
-        | None
-    ) = None
+    think: ThinkText | None = None
     """Wait: a duration (`1s`), or a range that is drawn from evenly (`1s..3s`)."""
     group: Group | None = None
     """Steps under one name."""
@@ -290,3 +290,18 @@ Steps = Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
 
 for _model in (Group, Repeat, While, If, Branch, Step):
     _model.model_rebuild()
+
+
+def check_names(check: Check) -> list[str]:
+    """What the parts of a valid check are called in the metric `checks` and in reports, in the order of its fields."""
+    names = [] if check.status is None else [f"status is {describe_status(check.status)}"]
+    for subject, value, unit in (
+        ("duration", check.duration, matcher.Unit.DURATION),
+        ("size", check.size, matcher.Unit.SIZE),
+        ("body", check.body, matcher.Unit.NUMBER),
+    ):
+        if value is not None:
+            names.append(f"{subject} {matcher.describe(matcher.parse(value, unit=unit))}")
+    for subject, values in (("header", check.headers), ("cookie", check.cookies), ("json", check.json_)):
+        names += [f"{subject} {key} {matcher.describe(matcher.parse(value))}" for key, value in values.items()]
+    return names

@@ -5,17 +5,19 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from .base import Model
-from .names import Headers, ShortText
+from .names import URL_PATTERN, Headers, ShortText
 from .references import KeyRef, SecretSource
 from .units import Duration
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^\s/?#]+[^\s]*$")]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
 
 
 class Timeouts(Model):
     """How long each part of a request may take. A duration in place of the object is its `total`."""
 
-    model_config = ConfigDict(json_schema_extra={"x-loadgate-or-text": Duration.schema})
+    model_config = ConfigDict(
+        json_schema_extra={"x-loadgate-or-text": {"words": "a duration like 30s", "schema": Duration.schema}}
+    )
 
     connect: Duration | None = None
     """To connect, name look-up included. Bounded by `total` only when left out."""

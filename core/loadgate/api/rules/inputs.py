@@ -1,0 +1,57 @@
+"""What the target, secrets and data must mean."""
+
+from .findings import Findings, Node
+from .messages import check_base_url, check_headers, check_line
+from .scope import Scope
+
+_SOURCES = ("inline", "csv", "json")
+
+
+def check_target(findings: Findings, target: Node, scope: Scope) -> None:
+    """Find what is wrong with the target."""
+    check_base_url(findings, target["url"])
+    check_headers(findings, target["headers"])
+    scope.check(findings, target["headers"])
+    check_line(findings, target["host"])
+    tls = target["tls"]
+    if ("cert" in tls) != ("key" in tls):
+        given, lacking = ("cert", "key") if "cert" in tls else ("key", "cert")
+        findings.add(tls, f"has {given} without {lacking}", "a client certificate needs both")
+    if "ca" in tls:
+        findings.one_of(tls["ca"], ("configMapKeyRef", "secretKeyRef"))
+
+
+def check_secrets(findings: Findings, secrets: Node) -> None:
+    """Find two secrets that would reach the runners under one name."""
+    seen = dict[str, str]()
+    for name, node in secrets.entries():
+        variable = name.upper().replace("-", "_")
+        if variable in seen:
+            findings.add(
+                node, f"can't be told from {seen[variable]!r}", "names must differ by more than case and `-`/`_`"
+            )
+        seen.setdefault(variable, name)
+
+
+def check_data(findings: Findings, data: Node) -> None:
+    """Find data sources without rows, or whose rows have different columns."""
+    for _, source in data.entries():
+        if not isinstance(source.value, dict):
+            continue
+        findings.one_of(source, _SOURCES)
+        if source["inline"].value == []:
+            findings.add(source["inline"], "has no rows", "give at least one")
+        rows = [row for row in source["inline"].each() if isinstance(row.value, dict)]
+        for row in rows[1:]:
+            if set(row.value) != set(rows[0].value):
+                findings.add(row, "has other columns than the first row", f"columns: {', '.join(rows[0].value)}")
+
+
+def columns(data: Node) -> dict[str, frozenset[str] | None]:
+    """The columns of each data source; None where they stand in a file or can't be read."""
+    return {name: _columns(source) for name, source in data.entries()}
+
+
+def _columns(source: Node) -> frozenset[str] | None:
+    rows = [row.value for row in source["inline"].each() if isinstance(row.value, dict)]
+    return frozenset(rows[0]) if rows else None

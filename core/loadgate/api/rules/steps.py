@@ -1,0 +1,147 @@
+"""What the steps of a journey must mean: names that are known, texts that parse, loops that end."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from loadgate.api.grammar import jsonpath, matcher, regex
+from loadgate.api.grammar.matcher import Matcher, Unit
+from loadgate.api.grammar.status import parse_status
+from loadgate.api.grammar.think import parse_think
+from loadgate.api.steps import BODIES, KINDS, MAX_DEPTH, MAX_STEPS, Step
+
+from .findings import Findings, Node
+from .messages import check_fixed, check_headers, check_line, check_request_url, check_tags
+from .scope import RESERVED, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TEMPLATES = ("url", "headers", "query", "json", "form", "text", "auth", "host")
+_SOURCES = ("json", "header", "regex", "cookie")
+_STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
+
+
+def nested(step: Node) -> list[Node]:
+    """The lists of steps that stand inside a step."""
+    return [
+        *(step[kind]["steps"] for kind in ("group", "repeat", "while")),
+        step["if"]["then"],
+        step["if"]["else"],
+        *(branch["steps"] for branch in step["choice"].each()),
+    ]
+
+
+def count(steps: Node) -> int:
+    """How many steps there are, nested ones included."""
+    return sum(1 + sum(count(inner) for inner in nested(step)) for step in steps.each())
+
+
+def extracted(steps: Node) -> set[str]:
+    """The variables that some step takes from a response, nested ones included."""
+    names = set[str]()
+    for step in steps.each():
+        names.update(step["extract"].keys)
+        for inner in nested(step):
+            names |= extracted(inner)
+    return names
+
+
+def check_count(findings: Findings, spec: Node, blocks: list[Node]) -> None:
+    """Find a test with too many steps in all."""
+    total = sum(count(steps) for steps in blocks)
+    if total > MAX_STEPS:
+        findings.add(spec, f"has {total} steps in all; at most {MAX_STEPS}", "use repeat, or a Python script")
+
+
+def check_steps(findings: Findings, steps: Node, scope: Scope, depth: int = 1) -> None:
+    """Find what is wrong with a list of steps; the scope learns what they extract."""
+    if depth > MAX_DEPTH and steps.given:
+        findings.add(steps, f"steps stand more than {MAX_DEPTH} deep inside one another", "flatten the journey")
+        return
+    for step in steps.each():
+        _check_step(findings, step, scope)
+        for inner in nested(step):
+            check_steps(findings, inner, scope, depth + 1)
+
+
+def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
+    if isinstance(step.value, dict) and set(step.value) <= _STEP_FIELDS:
+        findings.one_of(step, KINDS)
+    if step["think"].text is not None:
+        findings.parsed(step["think"], parse_think)
+    if "request" in step:
+        _check_request(findings, step["request"], scope)
+    else:
+        for field in ("check", "extract"):
+            if step[field].value:
+                findings.add(step[field], "goes with a request only", "put it beside the request that it is about")
+    for kind in ("while", "if"):
+        scope.check(findings, step[kind]["value"])
+        _check_matcher(findings, step[kind]["is"], scope)
+    _check_check(findings, step["check"], scope)
+    for name, source in step["extract"].entries():
+        _check_extract(findings, name, source)
+    scope.variables.update(step["extract"].keys)
+
+
+def _check_request(findings: Findings, request: Node, scope: Scope) -> None:
+    findings.one_of(request, BODIES, required=False)
+    if "auth" in request:
+        findings.one_of(request["auth"], ("basic", "bearer"))
+    for field in _TEMPLATES:
+        scope.check(findings, request[field])
+    for part in request["multipart"].each():
+        findings.one_of(part, ("value", "file"))
+        scope.check(findings, part["value"])
+        for field in ("name", "filename", "contentType"):
+            check_fixed(findings, part[field])
+            check_line(findings, part[field])
+    check_request_url(findings, request["url"])
+    check_headers(findings, request["headers"])
+    check_line(findings, request["host"])
+    check_fixed(findings, request["name"])
+    check_tags(findings, request["tags"])
+
+
+def _check_check(findings: Findings, check: Node, scope: Scope) -> None:
+    if check.value == {}:
+        findings.add(check, "checks nothing", "status: 200")
+    if check["status"].given:
+        findings.parsed(check["status"], parse_status)
+    _check_matcher(findings, check["duration"], scope, Unit.DURATION)
+    _check_matcher(findings, check["size"], scope, Unit.SIZE)
+    _check_matcher(findings, check["body"], scope)
+    for field in ("headers", "cookies"):
+        for _, wanted in check[field].entries():
+            _check_matcher(findings, wanted, scope)
+    for path, wanted in check["json"].entries():
+        findings.parsed(Node(wanted.path, path), jsonpath.parse)
+        _check_matcher(findings, wanted, scope, null=True)
+
+
+def _check_matcher(
+    findings: Findings, node: Node, scope: Scope, unit: Unit = Unit.NUMBER, *, null: bool = False
+) -> None:
+    if isinstance(node.value, dict | list) or (node.value is None and not null):
+        return
+    parse: Callable[[Any], Matcher] = partial(matcher.parse, unit=unit)
+    parsed = findings.parsed(node, parse)
+    for name in sorted(parsed.names()) if parsed else ():
+        scope.check_name(findings, node, name)
+
+
+def _check_extract(findings: Findings, name: str, source: Node) -> None:
+    if name in RESERVED:
+        findings.add(source, f"{name!r} is a name of its own", "call the variable something else")
+    if not isinstance(source.value, dict):
+        return
+    findings.one_of(source, _SOURCES)
+    if source["json"].text is not None:
+        findings.parsed(source["json"], jsonpath.parse)
+    if source["regex"].text is not None:
+        group = source["group"].number
+        findings.parsed(source["regex"], partial(regex.parse, group=1 if group is None else group))
+    if "pick" in source and not ("json" in source or "regex" in source):
+        findings.add(source["pick"], "goes with json or regex only")
+    if "group" in source and "regex" not in source:
+        findings.add(source["group"], "goes with regex only")
