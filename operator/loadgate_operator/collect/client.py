@@ -33,10 +33,13 @@ from loadgate.control import (
 from loadgate.metrics import Snapshot, SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from types import TracebackType
 
     from loadgate_operator.collect.answers import Runner
+
+
+_LARGE = 1 << 18
 
 
 class RunnerFaultError(Exception):
@@ -94,9 +97,9 @@ class RunnerClient:
         """Have it run the setup block, once."""
         return await self._post(runner, SETUP, RunMessage(run=runner.run))
 
-    async def start(self, runner: Runner, message: Start) -> RunnerReport:
-        """Tell it when to begin, and where in the schedule."""
-        return await self._post(runner, START, message)
+    async def start(self, runner: Runner, message: Callable[[], Start]) -> RunnerReport:
+        """Tell it when to begin, and where in the schedule; the message is made at the moment it goes out."""
+        return self._report(runner, await self._call(runner, "POST", START, lambda: message().encode()))
 
     async def stop(self, runner: Runner, message: Stop) -> RunnerReport:
         """End its load."""
@@ -115,17 +118,16 @@ class RunnerClient:
         path = f"{SNAPSHOT}?view={view}"
         data = await self._call(runner, "GET", path, seconds=self._limits.snapshot_seconds)
         try:
-            # Decoding takes tens of milliseconds for a large one: not on the loop that starts runners together.
-            snapshot = await asyncio.to_thread(Snapshot.decode, data)
+            # Decoding a large one takes tens of milliseconds: not on the loop that starts runners together.
+            large = len(data) > _LARGE
+            snapshot = await asyncio.to_thread(Snapshot.decode, data) if large else Snapshot.decode(data)
         except SnapshotError as error:
             raise RunnerFaultError(str(error)) from error
         _check_identity(runner, snapshot.run, snapshot.uid)
         return snapshot
 
-    async def _post(
-        self, runner: Runner, path: str, message: RunMessage | Start | Stop | Teardown | Ack
-    ) -> RunnerReport:
-        return self._report(runner, await self._call(runner, "POST", path, body=message.encode()))
+    async def _post(self, runner: Runner, path: str, message: RunMessage | Stop | Teardown | Ack) -> RunnerReport:
+        return self._report(runner, await self._call(runner, "POST", path, message.encode))
 
     def _report(self, runner: Runner, data: bytes) -> RunnerReport:
         try:
@@ -136,16 +138,21 @@ class RunnerClient:
         return report
 
     async def _call(
-        self, runner: Runner, method: str, path: str, body: bytes = b"", seconds: float = math.nan
+        self,
+        runner: Runner,
+        method: str,
+        path: str,
+        body: Callable[[], bytes] | None = None,
+        seconds: float = math.nan,
     ) -> bytes:
         limit = self._limits.seconds if math.isnan(seconds) else seconds
         headers = {"Authorization": f"Bearer {runner.token}", "Accept-Encoding": "zstd"}
-        if body:
+        if body is not None:
             headers["Content-Type"] = "application/json"
         async with self._slots:
             try:
                 async with asyncio.timeout(limit):
-                    return await self._exchange(method, runner.url + path, headers, body)
+                    return await self._exchange(method, runner.url + path, headers, body() if body else b"")
             except TimeoutError as error:
                 raise RunnerFaultError(f"no answer within {limit:g}s") from error
             except httpx.ConnectError as error:

@@ -71,13 +71,12 @@ class Collector:
     ) -> list[RunnerAnswer]:
         """Have each begin at the instant `begin` of our clock, or, if that is past, at its place in the schedule."""
 
-        async def one(runner: Runner) -> RunnerReport:
-            # Computed here, when this message goes out: what others took to answer delays nobody.
+        def message(run: str) -> Start:
+            # Made when it goes out, so that what others took to answer delays nobody.
             left = begin - self._clock()
-            message = Start(run=runner.run, in_seconds=max(left, 0.0), offset=max(-left, 0.0), setup=dict(setup or {}))
-            return await self._client.start(runner, message)
+            return Start(run=run, in_seconds=max(left, 0.0), offset=max(-left, 0.0), setup=dict(setup or {}))
 
-        return await self._each(runners, one)
+        return await self._each(runners, lambda one: self._client.start(one, lambda: message(one.run)))
 
     async def stop(self, runners: Sequence[Runner], *, graceful: bool, reason: str) -> list[RunnerAnswer]:
         """End the load of each."""

@@ -138,7 +138,7 @@ def _pod_spec(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) ->
                 "labelSelector": {"matchLabels": names.run_selector(run)},
             }
         ],
-        "containers": [_container(test, run, plan, settings, files)],
+        "containers": [_container(test, run, settings, files)],
         "volumes": [
             *({"name": volume, "configMap": {"name": name}} for volume, name in volumes),
             {"name": "scratch", "emptyDir": {}},
@@ -146,7 +146,7 @@ def _pod_spec(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) ->
     }
 
 
-def _container(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings, files: Iterable[str]) -> dict[str, Any]:
+def _container(test: LoadTest, run: str, settings: RunnerSettings, files: Iterable[str]) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": settings.image,
