@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 import orjson
-from loadgate.api.conditions import DoubtReason, Outcome
+
+from loadgate.verdict import Doubt, LimitResult
 
 ANNOTATION = "loadgate.dev/ledger"
 """On our Job only, never on a user's object."""
@@ -22,25 +23,40 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True)
 class End:
-    """Why a run ends before its load is through: what became of it, a reason for machines and a message for people.
+    """Why a run ends before its load is through: a reason for machines, a message for people, when (Unix seconds).
 
-    `doubt` is the doubt that it puts on the verdict, if any; `graceful` lets iterations finish; `at` is Unix seconds.
+    `aborted` says that it was called off, so that there is no verdict on the target. `graceful` lets iterations
+    finish. `doubt` goes into the verdict; `crossed` are the abort thresholds that ended the run.
     """
 
-    outcome: Outcome
     reason: str
     message: str
     at: float
-    doubt: DoubtReason | None = None
-    graceful: bool = True
+    aborted: bool = False
+    graceful: bool = False
+    doubt: Doubt | None = None
+    crossed: tuple[LimitResult, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        plain = {name: getattr(self, name) for name in ("reason", "message", "at", "aborted", "graceful")}
+        doubt = self.doubt.to_json() if self.doubt else None
+        return {**plain, "doubt": doubt, "crossed": [limit.to_json() for limit in self.crossed]}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        doubt = Doubt.from_json(document["doubt"]) if document["doubt"] else None
+        crossed = tuple(LimitResult.from_json(limit) for limit in document["crossed"])
+        return cls(**{**document, "doubt": doubt, "crossed": crossed})
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """`chosen` pod uids by index; `start_at` the planned start in Unix seconds; seconds of load and of its tail.
+    """`chosen` pod uids by index; `start_at` the planned start in Unix seconds; the plan's times in seconds.
 
-    `setup_asked` says that the first chosen pod may have been told to run setup; `teardown` is the uid of the one pod
-    that may have been told to run teardown.
+    `setup` and `teardown` say whether the plan has such steps. `teardown_by` is the uid of the one pod that may have
+    been told to run teardown, at `teardown_at`. `late` holds by how many seconds runners were told late to begin, by
     """
 
     chosen: tuple[str, ...] = ()
@@ -48,13 +64,17 @@ class Ledger:
     duration: float = 0.0
     tail: float = 0.0
     warmup: float = 0.0
-    setup_asked: bool = False
-    teardown: str | None = None
+    setup: bool = False
+    teardown: bool = False
+    teardown_by: str = ""
+    teardown_at: float = 0.0
+    late: tuple[tuple[int, float], ...] = ()
     end: End | None = None
 
     def encode(self) -> str:
         """JSON, for the annotation."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS).decode()
+        document = {**asdict(self), "end": self.end.to_json() if self.end else None}
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -63,19 +83,8 @@ class Ledger:
             document: dict[str, Any] = orjson.loads(text)
             known = {f.name: document[f.name] for f in fields(cls)}
             known["chosen"] = tuple(str(uid) for uid in known["chosen"])
-            known["end"] = known["end"] and _end(known["end"])
+            known["late"] = tuple((int(index), float(seconds)) for index, seconds in known["late"])
+            known["end"] = End.from_json(known["end"]) if known["end"] else None
             return cls(**known)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise LedgerError(f"not a ledger: {error}") from error
-
-
-def _end(document: dict[str, Any]) -> End:
-    doubt = document["doubt"]
-    return End(
-        outcome=Outcome(document["outcome"]),
-        reason=str(document["reason"]),
-        message=str(document["message"]),
-        at=float(document["at"]),
-        doubt=DoubtReason(doubt) if doubt else None,
-        graceful=bool(document["graceful"]),
-    )

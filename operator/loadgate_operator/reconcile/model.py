@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgate.api.budget import PerformanceBudget
+    from loadgate.api.conditions import Reason
     from loadgate.api.faults import Fault
     from loadgate.api.loadtest import LoadTest
     from loadgate.api.status import LoadTestStatus
@@ -30,17 +31,23 @@ class Settings:
     start_lead: float = 1.0
     """Between choosing the runners and the load: time for every start message to arrive, as long as a round of them."""
 
-    start_late: float = 5.0
-    """How late load may begin before a start that nobody heard of is planned anew."""
+    start_late: float = 1.0
+    """How late a runner may begin: from here on it is doubted, and a start that nobody heard of is planned anew."""
+
+    starting: float = 0.5
+    """Between two looks at a run that is about to begin, to end, or to go."""
 
     live: float = 2.0
-    """Between two looks at a run, hence between two live changes of its status."""
+    """Between two looks at a run that makes load, hence between two live changes of its status."""
 
     silent_after: float = 30.0
     """A runner that answers nothing for so long is given up: several scrapes in a row have failed by then."""
 
     stop_margin: float = 30.0
     """Beyond the longest gracefulStop until a runner that was stopped, or ran its time, is taken away."""
+
+    teardown: float = 300.0
+    """How long teardown may take."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class PodSeen:
     created: str = ""
     node: str = ""
     deleting_since: float | None = None
-    trouble: tuple[str, str] | None = None
+    trouble: tuple[Reason, str] | None = None
     exit: str = ""
 
     @property
@@ -71,18 +78,18 @@ class PodSeen:
 class RunSeen:
     """The objects of one run: its Job with the ledger on it, the pods of that Job, and what their runners answer.
 
-    `job_failed` is why the Job itself gave up; `trouble` is what keeps the Job from making pods, such as a quota.
+    `job_uid` is empty where the Job is gone and pods of it are left. `job_failed` is why the Job itself gave up;
+    `trouble` is what keeps the Job from making pods, such as a quota. `rate` is requests per second just now.
     """
 
     job_name: str
     job_uid: str
     ledger: Ledger = field(default_factory=Ledger)
-    created: float = 0.0
-    deleting: bool = False
     job_failed: str = ""
-    trouble: tuple[str, str] | None = None
+    trouble: tuple[Reason, str] | None = None
     pods: tuple[PodSeen, ...] = ()
     answers: Mapping[str, RunnerAnswer] = field(default_factory=dict)
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,8 +135,9 @@ class Observed:
     """All that is known of one LoadTest at one moment.
 
     `load_test` is None where there is none; `test` is its validated model, None where `faults` say why not.
-    `run` is that of `status.run` where its Job exists. `budgets` judge this test; `budget_faults` say which that it
-    names don't exist or aren't valid.
+    `run` is that of `status.run` where its Job or pods of it exist. `budgets` judge this test; `budget_faults` say
+    which that it names don't exist or aren't valid. `unstorable` says why the result of the run can't be kept, where
+    that was tried and refused.
     """
 
     namespace: str
@@ -144,6 +152,7 @@ class Observed:
     run: RunSeen | None = None
     result: StoredResult | None = None
     owned: tuple[Owned, ...] = ()
+    unstorable: str = ""
     settings: Settings = field(default_factory=Settings)
 
 
@@ -153,7 +162,6 @@ class CreateRun:
 
     run: str
     number: int
-    spec_hash: str
 
 
 @dataclass(frozen=True)

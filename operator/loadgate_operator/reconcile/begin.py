@@ -1,0 +1,126 @@
+"""A run that was decided on and has no Job: it waits for what it needs, and is made; or its Job was taken from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadgate.api.conditions import Phase, Reason
+from loadgate.api.units import format_duration
+from loadgate.verdict import start_deadline_exceeded
+from loadgate_operator.cluster.port import Kind
+from loadgate_operator.reconcile.finish import job_deleted, over
+from loadgate_operator.reconcile.identity import run_id
+from loadgate_operator.reconcile.ledger import End, Ledger
+from loadgate_operator.reconcile.model import CreateRun, Decision, DeleteObject, Owned
+
+if TYPE_CHECKING:
+    from loadgate_operator.reconcile.view import View
+
+
+def begin(view: View) -> Decision:
+    """Go on with a run that has neither a Job nor pods."""
+    if view.status.phase is not Phase.Pending:
+        return lost_job(view)
+    if called_off := _called_off(view):
+        return over(view, (), Ledger(end=called_off))
+    if view.wanted != view.run.spec_hash:
+        return _renamed(view)
+    if others := other_jobs(view):
+        return _wait_for(view, others)
+    if trouble := missing_inputs(view):
+        return _hold(view, *trouble)
+    return view.under_way(
+        Phase.Starting,
+        Reason.Preparing,
+        f"run {view.run.id} is being made: its plan, its token and {_pods(view)}",
+        actions=[CreateRun(view.run.id, view.run.number)],
+        after=view.settings.starting,
+    )
+
+
+def _pods(view: View) -> str:
+    count = view.test.spec.runners.count
+    return f"{count} runner pods" if count > 1 else "one runner pod"
+
+
+def _called_off(view: View) -> End | None:
+    if view.problem or view.observed.budget_faults:
+        return End(Reason.Aborted, "the spec was changed and can't be used any more", view.now, aborted=True)
+    if view.suspended:
+        return End(Reason.Suspended, "suspended before it began", view.now, aborted=True)
+    return None
+
+
+def _renamed(view: View) -> Decision:
+    """Nothing of the run exists yet, so what is asked for now is simply what it will be."""
+    name = run_id(view.test, view.run.number, view.wanted, view.run.attempt)
+    run = view.run.model_copy(update={"id": name, "spec_hash": view.wanted})
+    return view.under_way(Phase.Pending, Reason.Preparing, f"run {name} is prepared", after=0.0, run=run)
+
+
+def other_jobs(view: View) -> list[Owned]:
+    """Jobs of other runs, or of an earlier LoadTest of this name. Two of them never make load together."""
+    uid = (view.observed.load_test or {}).get("metadata", {}).get("uid", "")
+    mine = view.status.run.id if view.status.run else ""
+    return [
+        owned for owned in view.observed.owned if owned.kind is Kind.JOB and (owned.run != mine or owned.owner != uid)
+    ]
+
+
+def _wait_for(view: View, jobs: list[Owned]) -> Decision:
+    message = f"waits until {', '.join(job.name for job in jobs)} and its pods are gone"
+    actions = [DeleteObject(Kind.JOB, job.name, job.uid) for job in jobs if not job.deleting]
+    return view.under_way(Phase.Pending, Reason.Queued, message, actions=actions, after=view.settings.starting)
+
+
+def missing_inputs(view: View) -> tuple[str, str] | None:
+    """The reason and the message of what the test takes from its namespace and isn't there."""
+    if config_maps := view.observed.inputs.missing_config_maps:
+        return Reason.ConfigMapNotFound, f"{_list('ConfigMap', config_maps)} in namespace {view.observed.namespace}"
+    if secrets := view.observed.inputs.missing_secrets:
+        return Reason.SecretNotFound, f"{_list('Secret', secrets)} in namespace {view.observed.namespace}"
+    return None
+
+
+def _list(kind: str, missing: tuple[str, ...]) -> str:
+    several = len(missing) > 1
+    return (
+        f"create {kind} key{'s' if several else ''} {', '.join(missing)}: {'they are' if several else 'it is'} missing"
+    )
+
+
+def _hold(view: View, reason: str, message: str) -> Decision:
+    if end := start_deadline(view, message):
+        return over(view, (), Ledger(end=end))
+    return view.under_way(Phase.Pending, reason, message, after=view.settings.live)
+
+
+def start_deadline(view: View, why: str) -> End | None:
+    """The end of a run that wasn't ready in time; `why` says what held it up."""
+    limit = view.test.spec.start_deadline.seconds
+    since = view.run.created_at.timestamp() if view.run.created_at else view.now
+    if view.now - since <= limit:
+        return None
+    doubt = start_deadline_exceeded(limit, f"{why} (it waited {format_duration(view.now - since)})")
+    return End(doubt.reason, doubt.message, view.now, doubt=doubt)
+
+
+def lost_job(view: View) -> Decision:
+    """Someone deleted the Job of a run under way. What its pods measured is gone; that they are is made sure of."""
+    left = [pod for pod in view.seen.pods if not pod.over and not _given_up(view, pod.deleting_since)]
+    if left:
+        actions = [DeleteObject(Kind.POD, pod.name, pod.uid) for pod in left if pod.deleting_since is None]
+        message = f"the Job of run {view.run.id} was deleted; waits until its pods are gone"
+        return view.under_way(Phase.Running, Reason.Stopping, message, actions=actions, after=view.settings.starting)
+    return over(view, (), Ledger(end=_deleted(view)))
+
+
+def _given_up(view: View, deleting_since: float | None) -> bool:
+    return deleting_since is not None and view.now - deleting_since > view.settings.silent_after
+
+
+def _deleted(view: View) -> End:
+    if view.changed or view.suspended:
+        reason = Reason.Suspended if view.suspended else Reason.Aborted
+        return End(reason, view.changed or "suspended: spec.suspend is true", view.now, aborted=True)
+    return End(Reason.RunFinished, "", view.now, doubt=job_deleted(view.run.id, view.test.spec.runners.count))

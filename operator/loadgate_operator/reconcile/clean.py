@@ -1,0 +1,87 @@
+"""What a run leaves behind and is not wanted any more: pods after a while, old results, jobs that nobody waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadgate.api.loadtest import LoadTestSpec
+from loadgate.control import RunnerState
+from loadgate_operator.cluster.port import Kind
+from loadgate_operator.reconcile.model import Acknowledge, Decision, DeleteObject, Owned, StopRunners
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from loadgate_operator.reconcile.model import Action
+    from loadgate_operator.reconcile.view import View
+
+RESULT = "result"
+"""The component label of a stored result; everything else of a run is needed only by its pods."""
+
+_TTL = float(LoadTestSpec.model_fields["ttl_seconds_after_finished"].default)
+
+
+def clean(view: View, *, just_over: bool = False) -> Decision:
+    """Clear away what isn't wanted; nothing of a run that isn't over. Says when there will be more to clear."""
+    waste = [owned for owned in view.observed.owned if not owned.deleting]
+    gone = [*_other_runs(view, waste), *_old_results(view, waste)]
+    actions: list[Action] = [DeleteObject(owned.kind, owned.name, owned.uid) for owned in gone]
+    left = _time_left(view, just_over=just_over)
+    if left is not None and left <= 0:
+        mine = [owned for owned in waste if owned not in gone and owned.component != RESULT]
+        return Decision((*actions, *(DeleteObject(owned.kind, owned.name, owned.uid) for owned in mine)))
+    if not just_over:
+        actions += _let_go(view)
+    return Decision(tuple(actions), requeue_after=left)
+
+
+def _other_runs(view: View, waste: Iterable[Owned]) -> Iterator[Owned]:
+    """Jobs, plans and tokens of runs that the status no longer speaks of."""
+    mine = view.status.run.id if view.status.run else ""
+    yield from (owned for owned in waste if owned.component != RESULT and owned.run != mine)
+
+
+def _old_results(view: View, waste: Iterable[Owned]) -> Iterator[Owned]:
+    """Results beyond the history limit; the newest run's own stays whatever the limit."""
+    if view.problem:
+        return
+    results = sorted((owned for owned in waste if owned.component == RESULT), key=lambda one: one.number, reverse=True)
+    current = view.status.run.number if view.status.run else 0
+    earlier = [one for one in results if one.number != current]
+    yield from earlier[view.test.spec.history_limit :]
+
+
+def _time_left(view: View, *, just_over: bool) -> float | None:
+    """Seconds until the pods of the finished run are to go; None where there is nothing to wait for."""
+    run = view.status.run
+    if (
+        run is None
+        or run.finished_at is None
+        or not any(o.kind is Kind.JOB and o.run == run.id for o in view.observed.owned)
+    ):
+        return None
+    if not just_over and not view.seen.ledger.chosen:
+        return 0.0  # Its pods never were runners of a run: they hold resources for nothing.
+    ttl = _TTL if view.problem else float(view.test.spec.ttl_seconds_after_finished)
+    return max(0.0, run.finished_at.timestamp() + ttl - view.now)
+
+
+def _let_go(view: View) -> Iterator[Action]:
+    """Pods of a finished run that are still there: their last snapshots aren't needed any more, and nothing else is."""
+    run = view.status.run
+    if run is None:
+        return
+    sequences, idle = {}, []
+    for pod in view.seen.pods:
+        answer = view.seen.answers.get(pod.uid)
+        report = answer.report if answer else None
+        if pod.over or pod.deleting_since is not None or report is None:
+            continue
+        if report.state is RunnerState.FINISHED:
+            sequences[pod.uid] = report.sequence
+        else:
+            idle.append(pod.uid)
+    if sequences:
+        yield Acknowledge(run.id, sequences)
+    if idle:
+        yield StopRunners(run.id, tuple(idle), graceful=False, reason="the run is over")

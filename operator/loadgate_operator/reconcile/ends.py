@@ -1,0 +1,117 @@
+"""Why a run ends before its load is through, each reason in one place. Pure questions; who asks writes the answer down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadgate.api.conditions import DoubtReason, Reason
+from loadgate.api.units import format_duration
+from loadgate.control import BlockState
+from loadgate.metrics import merge_all
+from loadgate.verdict import Doubt, deadline_exceeded, live_abort, setup_failed
+from loadgate_operator.reconcile import progress
+from loadgate_operator.reconcile.begin import start_deadline
+from loadgate_operator.reconcile.ledger import End
+from loadgate_operator.reconcile.runners import Stand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loadgate_operator.reconcile.ledger import Ledger
+    from loadgate_operator.reconcile.model import PodSeen
+    from loadgate_operator.reconcile.runners import Runner
+    from loadgate_operator.reconcile.view import View
+
+
+def called_off(view: View, *, done: bool = False) -> End | None:
+    """The user wants something else. A load that is `done` can't be suspended any more, and is judged."""
+    if view.changed:
+        return End(Reason.Aborted, view.changed, view.now, aborted=True)
+    if view.suspended and not done:
+        return End(Reason.Suspended, "spec.suspend is true", view.now, aborted=True, graceful=True)
+    return None
+
+
+def before_choice(view: View, armed: Mapping[int, PodSeen]) -> End | None:
+    """Why a run ends that has no runners yet."""
+    if end := called_off(view):
+        return end
+    reason, message = progress.waiting(view, armed)
+    if view.seen.job_failed or reason is Reason.RunnerNotArmed:
+        why = view.seen.job_failed or message
+        doubt = Doubt(DoubtReason.StartDeadlineExceeded, f"the runners can't be ready: {why}", "not armed")
+        return End(doubt.reason, doubt.message, view.now, doubt=doubt)
+    return start_deadline(view, message)
+
+
+def of_chosen(view: View, runners: Sequence[Runner], *, done: bool) -> End | None:
+    """Why a run ends whose runners are chosen."""
+    if end := called_off(view, done=done):
+        return end
+    ledger = view.seen.ledger
+    if ledger.start_at is None:
+        return _in_setup(view, runners)
+    if done:
+        return None
+    elapsed = view.now - ledger.start_at
+    return (
+        _over_deadline(view, ledger, elapsed)
+        or _overdue(view, ledger, elapsed)
+        or _without_setup(view, runners)
+        or _crossed(view, runners, ledger, elapsed)
+    )
+
+
+def _in_setup(view: View, runners: Sequence[Runner]) -> End | None:
+    if gone := [runner for runner in runners if runner.stand in (Stand.LOST, Stand.SILENT)]:
+        # The doubt comes from the runners' own stand.
+        message = f"runner {gone[0].index} was lost before the load began: {gone[0].why}"
+        return End(DoubtReason.RunnerLost, message, view.now)
+    report = runners[0].answer.report if runners[0].answer else None
+    if report and report.setup.state is BlockState.FAILED:
+        doubt = setup_failed(report.setup.message)
+        return End(doubt.reason, doubt.message, view.now, doubt=doubt)
+    if late := start_deadline(view, "the setup steps took too long"):
+        return late
+    return None
+
+
+def _over_deadline(view: View, ledger: Ledger, elapsed: float) -> End | None:
+    deadline = view.test.spec.deadline
+    if deadline is None or elapsed <= deadline.seconds:
+        return None
+    doubt = deadline_exceeded(deadline.seconds, elapsed, ledger.duration)
+    return End(doubt.reason, doubt.message, view.now, doubt=doubt)
+
+
+def _overdue(view: View, ledger: Ledger, elapsed: float) -> End | None:
+    planned = ledger.duration + ledger.tail
+    if elapsed <= planned + view.settings.stop_margin:
+        return None
+    message = (
+        f"the load was planned to be over after {format_duration(planned)} and wasn't after {format_duration(elapsed)}; "
+        "look at the runners' logs"
+    )
+    doubt = Doubt(DoubtReason.DeadlineExceeded, message, format_duration(elapsed))
+    return End(doubt.reason, message, view.now, doubt=doubt)
+
+
+def _without_setup(view: View, runners: Sequence[Runner]) -> End | None:
+    """Runners wait for what setup extracted, and the one that has it is gone."""
+    waiting = any(runner.stand is Stand.ARMED for runner in runners)
+    first = runners[0]
+    if not view.seen.ledger.setup or not waiting or first.stand not in (Stand.LOST, Stand.SILENT):
+        return None
+    return End(DoubtReason.RunnerLost, f"runner 0 was lost with what setup extracted: {first.why}", view.now)
+
+
+def _crossed(view: View, runners: Sequence[Runner], ledger: Ledger, elapsed: float) -> End | None:
+    thresholds = view.test.spec.thresholds
+    if not any(one.abort_on_fail for several in thresholds.values() for one in several):
+        return None
+    measured = merge_all(runner.snapshot.measurement for runner in runners if runner.snapshot)
+    crossed = live_abort(measured, thresholds, elapsed - ledger.warmup)
+    if not crossed:
+        return None
+    message = f"{crossed[0].sentence()}, which ends the run (abortOnFail)"
+    return End(Reason.ThresholdViolated, message, view.now, crossed=tuple(crossed))

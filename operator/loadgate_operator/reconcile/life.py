@@ -1,0 +1,285 @@
+"""A run under way: its pods arm, are chosen, start together, make load, are watched, and end.
+
+Everything that may be done only once is written to the ledger first, and done by what the ledger says: so a step that
+is repeated after a crash is the same step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from loadgate.api.conditions import Phase, Reason
+from loadgate.control import BlockState
+from loadgate.plan import compile_plan
+from loadgate_operator.cluster.port import Kind
+from loadgate_operator.reconcile import ends, progress
+from loadgate_operator.reconcile.begin import lost_job
+from loadgate_operator.reconcile.clock import moment
+from loadgate_operator.reconcile.finish import over
+from loadgate_operator.reconcile.ledger import End, Ledger
+from loadgate_operator.reconcile.model import (
+    Action,
+    Decision,
+    DeleteObject,
+    RecordEvent,
+    RunSetup,
+    RunTeardown,
+    StartRunners,
+    StopRunners,
+    WriteLedger,
+)
+from loadgate_operator.reconcile.runners import Runner, Stand, armed_pods, chosen, lowest_live
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from loadgate_operator.reconcile.view import View
+
+
+def live(view: View) -> Decision:
+    """Go on with a run that has a Job, or pods of one."""
+    if not view.seen.job_uid:
+        return lost_job(view)
+    if not view.seen.ledger.chosen:
+        return _arming(view)
+    return _chosen(view, chosen(view.seen, view.now, view.settings))
+
+
+def _write(view: View, ledger: Ledger) -> WriteLedger:
+    return WriteLedger(view.seen.job_name, view.seen.job_uid, ledger)
+
+
+def _end(view: View, ledger: Ledger, end: End) -> tuple[Ledger, list[Action]]:
+    """Put down why the run ends; from here on nothing begins any more."""
+    ended = replace(ledger, end=end)
+    return ended, [_write(view, ended), RecordEvent("Warning", end.reason, f"run {view.run.id}: {end.message}")]
+
+
+# Starting: until all are armed
+
+
+def _arming(view: View) -> Decision:
+    ledger = view.seen.ledger
+    if ledger.end:
+        return over(view, (), ledger)
+    armed = armed_pods(view.seen)
+    if end := ends.before_choice(view, armed):
+        ended, actions = _end(view, ledger, end)
+        return over(view, (), ended, actions)
+    ready = view.status.phase is Phase.Starting
+    if ready and len(armed) == view.test.spec.runners.count:
+        return _choose(view, tuple(armed[index].uid for index in sorted(armed)))
+    # Without this phase in the stored status nothing was ever started: what tells a Job that is still to be made from
+    # one that was deleted. So it is written before any runner is chosen.
+    reason, message = progress.waiting(view, armed)
+    return view.under_way(
+        Phase.Starting,
+        reason,
+        message,
+        after=view.settings.starting if ready else 0.0,
+        runners=progress.arming(view, armed),
+    )
+
+
+def _choose(view: View, uids: tuple[str, ...]) -> Decision:
+    plan = compile_plan(view.test, run=view.run.id)
+    ledger = Ledger(
+        chosen=uids,
+        start_at=None if plan.setup else view.now + view.settings.start_lead,
+        duration=plan.duration,
+        tail=plan.tail,
+        warmup=plan.warmup,
+        setup=bool(plan.setup),
+        teardown=bool(plan.teardown),
+    )
+    first: Action = RunSetup(view.run.id, uids[0])
+    if ledger.start_at is not None:
+        first = StartRunners(view.run.id, uids, ledger.start_at)
+    return _starting(view, ledger, [_write(view, ledger), first])
+
+
+def _starting(view: View, ledger: Ledger, actions: Sequence[Action]) -> Decision:
+    runners = progress.of_chosen(chosen(replace(view.seen, ledger=ledger), view.now, view.settings))
+    if ledger.start_at is None:
+        return view.under_way(
+            Phase.Starting,
+            Reason.SettingUp,
+            "runner 0 does the setup steps; load begins when they are done",
+            actions=actions,
+            after=view.settings.starting,
+            runners=runners,
+        )
+    return view.under_way(
+        Phase.Running,
+        Reason.Running,
+        progress.under_load(view),
+        actions=actions,
+        after=max(view.settings.starting, ledger.start_at - view.now),
+        runners=runners,
+        run=view.run.model_copy(update={"started_at": moment(ledger.start_at)}),
+    )
+
+
+# From the choice of the runners on
+
+
+def _chosen(view: View, runners: list[Runner]) -> Decision:
+    ledger, actions = view.seen.ledger, list[Action]()
+    done = all(runner.done for runner in runners)
+    if ledger.end is None and (end := ends.of_chosen(view, runners, done=done)):
+        ledger, actions = _end(view, ledger, end)
+    if not done and ledger.end:
+        return _stopping(view, runners, ledger, ledger.end, actions)
+    if done:
+        return _after_load(view, runners, ledger, actions)
+    if ledger.start_at is None:
+        return _setting_up(view, runners, ledger)
+    return _running(view, runners, ledger)
+
+
+def _setting_up(view: View, runners: list[Runner], ledger: Ledger) -> Decision:
+    report = runners[0].answer.report if runners[0].answer else None
+    state = report.setup.state if report else None
+    if report and state is BlockState.DONE:
+        begun = replace(ledger, start_at=view.now + view.settings.start_lead)
+        uids = tuple(runner.uid for runner in runners)
+        start = StartRunners(view.run.id, uids, view.now + view.settings.start_lead, report.setup.values)
+        return _starting(view, begun, [_write(view, begun), start])
+    ask = [RunSetup(view.run.id, runners[0].uid)] if state is BlockState.NONE else []
+    return _starting(view, ledger, ask)
+
+
+def _running(view: View, runners: list[Runner], ledger: Ledger) -> Decision:
+    start_at = view.now if ledger.start_at is None else ledger.start_at
+    actions = [*_start_waiting(view, runners, ledger, start_at), *_take_away_silent(runners)]
+    left = start_at + ledger.duration - view.now
+    return view.under_way(
+        Phase.Running,
+        Reason.Running,
+        progress.under_load(view),
+        actions=actions,
+        after=max(view.settings.starting, min(view.settings.live, left)),
+        runners=progress.of_chosen(runners),
+        load=progress.load(view, runners),
+        progress=progress.percent(view, ledger),
+        run=view.run.model_copy(update={"started_at": moment(start_at)}),
+    )
+
+
+def _start_waiting(view: View, runners: list[Runner], ledger: Ledger, start_at: float) -> list[Action]:
+    """Tell those that still wait. Told again, a runner changes nothing; told late, it begins at its place.
+
+    Where nobody has heard of a start that is past, as after a crash in the worst moment, it is planned anew.
+    """
+    waiting = [runner for runner in runners if runner.stand is Stand.ARMED]
+    values = setup_values(runners)
+    if not waiting or (ledger.setup and values is None):
+        return []
+    uids = tuple(runner.uid for runner in waiting)
+    late = view.now - start_at
+    written: list[Action] = []
+    if late > view.settings.start_late:
+        if len(waiting) == len(runners):
+            start_at = view.now + view.settings.start_lead
+            written = [_write(view, replace(ledger, start_at=start_at))]
+        elif new := [runner.index for runner in waiting if runner.index not in dict(ledger.late)]:
+            written = [_write(view, replace(ledger, late=(*ledger.late, *((index, late) for index in new))))]
+    return [*written, StartRunners(view.run.id, uids, start_at, values or {})]
+
+
+def setup_values(runners: Sequence[Runner]) -> Mapping[str, Any] | None:
+    """What setup extracted; None while the runner that did it can't be asked."""
+    report = runners[0].answer.report if runners and runners[0].answer else None
+    return report.setup.values if report and report.setup.state is BlockState.DONE else None
+
+
+def _take_away_silent(runners: list[Runner]) -> list[Action]:
+    """When only silent runners are left, nobody waits for them any more: without its pod one makes no load for sure."""
+    rest = [runner for runner in runners if not runner.done]
+    if any(runner.stand is not Stand.SILENT for runner in rest):
+        return []
+    return _take_away(rest)
+
+
+def _take_away(runners: Sequence[Runner]) -> list[Action]:
+    pods = [runner.pod for runner in runners if runner.pod and runner.pod.deleting_since is None]
+    return [DeleteObject(Kind.POD, pod.name, pod.uid) for pod in pods]
+
+
+def _stopping(view: View, runners: list[Runner], ledger: Ledger, end: End, actions: list[Action]) -> Decision:
+    """Stop who is still at it, hurry who takes too long, and take away who takes longer still."""
+    rest = [runner for runner in runners if not runner.done]
+    hurry_at = end.at + (ledger.tail if end.graceful else 0.0) + view.settings.stop_margin
+    uids = tuple(runner.uid for runner in rest if runner.live)
+    if uids:
+        graceful = end.graceful and view.now <= hurry_at
+        actions.append(StopRunners(view.run.id, uids, graceful=graceful, reason=end.message))
+    gone = _take_away(rest) if view.now > hurry_at + view.settings.stop_margin else _take_away_silent(runners)
+    phase = Phase.Starting if ledger.start_at is None else Phase.Running
+    return view.under_way(
+        phase,
+        Reason.Stopping,
+        f"run {view.run.id} is stopped: {end.message}",
+        actions=[*actions, *gone],
+        after=view.settings.starting,
+        runners=progress.of_chosen(runners),
+        load=progress.load(view, runners),
+    )
+
+
+# After the load
+
+
+def _after_load(view: View, runners: list[Runner], ledger: Ledger, actions: list[Action]) -> Decision:
+    had_setup = not ledger.setup or setup_values(runners) is not None
+    began = ledger.start_at is not None or (ledger.setup and had_setup)
+    if not ledger.teardown or not began:
+        return over(view, runners, ledger, actions)
+    if not ledger.teardown_by:
+        return _begin_teardown(view, runners, ledger, actions)
+    who = next((runner for runner in runners if runner.uid == ledger.teardown_by), None)
+    report = who.answer.report if who and who.answer else None
+    state = report.teardown.state if report else None
+    if state is BlockState.DONE:
+        return over(view, runners, ledger, actions)
+    why = _teardown_fails(view, who, ledger, report.teardown.message if report and state is BlockState.FAILED else None)
+    if why:
+        said = RecordEvent("Warning", "TeardownFailed", f"run {view.run.id}: teardown was not done: {why}")
+        return over(view, runners, ledger, [*actions, said])
+    if state is BlockState.NONE:
+        actions.append(RunTeardown(view.run.id, ledger.teardown_by, setup_values(runners) or {}))
+    return _tearing_down(view, runners, actions)
+
+
+def _teardown_fails(view: View, who: Runner | None, ledger: Ledger, message: str | None) -> str:
+    if message is not None:
+        return message or "its steps failed"
+    if who is None or who.pod is None or who.pod.over:
+        return "the runner that did it is gone"
+    if view.now > ledger.teardown_at + view.settings.teardown:
+        return f"it took more than {view.settings.teardown:g}s"
+    return ""
+
+
+def _begin_teardown(view: View, runners: list[Runner], ledger: Ledger, actions: list[Action]) -> Decision:
+    who = lowest_live(runners)
+    if who is None:
+        said = RecordEvent("Warning", "TeardownFailed", f"run {view.run.id}: no runner is left to do the teardown")
+        return over(view, runners, ledger, [*actions, said])
+    asked = replace(ledger, teardown_by=who.uid, teardown_at=view.now)
+    tell = RunTeardown(view.run.id, who.uid, setup_values(runners) or {})
+    return _tearing_down(view, runners, [*actions, _write(view, asked), tell])
+
+
+def _tearing_down(view: View, runners: list[Runner], actions: list[Action]) -> Decision:
+    return view.under_way(
+        Phase.Judging,
+        Reason.TearingDown,
+        "the load is over; one runner does the teardown steps",
+        actions=actions,
+        after=view.settings.starting,
+        runners=progress.of_chosen(runners),
+        load=None,
+    )

@@ -1,0 +1,123 @@
+"""From where a run stands to what its status says: one row of conditions a state, as those who wait on us read them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from loadgate.api.conditions import ConditionStatus, ConditionType, Outcome, Phase, Reason
+from loadgate.api.status import Condition
+from loadgate_operator.reconcile.clock import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loadgate.api.status import LoadTestStatus
+    from loadgate.verdict import Verdict
+
+YES, NO, UNKNOWN = ConditionStatus.Yes, ConditionStatus.No, ConditionStatus.Unknown
+_TYPES = (
+    ConditionType.Reconciling,
+    ConditionType.Stalled,
+    ConditionType.Ready,
+    ConditionType.Complete,
+    ConditionType.Passed,
+)
+
+MOST_MESSAGE = 4000
+"""Characters of a condition's message; Kubernetes allows 32 KiB, but people read it in a terminal."""
+
+
+class Row(Enum):
+    """The rows of the status contract: Reconciling, Stalled, Ready, Complete, Passed; None is absent."""
+
+    UNDER_WAY = (YES, None, UNKNOWN, NO, UNKNOWN)
+    PASSED = (None, None, YES, YES, YES)
+    NOT_PASSED = (None, YES, NO, YES, NO)
+    BLOCKED = (None, YES, NO, NO, UNKNOWN)
+
+
+def conditions(
+    row: Row,
+    reason: str,
+    message: str,
+    *,
+    before: Sequence[Condition],
+    generation: int,
+    now: float,
+    reasons: Mapping[ConditionType, str] | None = None,
+) -> list[Condition]:
+    """A row's conditions. `reasons` are those that differ from `reason`.
+
+    A condition keeps the time of its last transition while its status stays what it was `before`.
+    """
+    times = {(condition.type, condition.status): condition.last_transition_time for condition in before}
+    return [
+        Condition(
+            type=kind,
+            status=status,
+            reason=str((reasons or {}).get(kind, reason)),
+            message=message if len(message) <= MOST_MESSAGE else message[: MOST_MESSAGE - 1] + "…",
+            last_transition_time=times.get((kind, status)) or moment(now),
+            observed_generation=generation,
+        )
+        for kind, status in zip(_TYPES, row.value, strict=True)
+        if status is not None
+    ]
+
+
+def under_way(
+    status: LoadTestStatus, phase: Phase, reason: str, message: str, generation: int, now: float
+) -> dict[str, object]:
+    """The changes to a status whose run is under way."""
+    row = conditions(Row.UNDER_WAY, reason, message, before=status.conditions, generation=generation, now=now)
+    return {"phase": phase, "observed_generation": generation, "conditions": row}
+
+
+def blocked(status: LoadTestStatus, reason: str, message: str, generation: int, now: float) -> dict[str, object]:
+    """The changes to a status where nothing can run until someone acts."""
+    row = conditions(Row.BLOCKED, reason, message, before=status.conditions, generation=generation, now=now)
+    return {"phase": Phase.Pending, "observed_generation": generation, "conditions": row}
+
+
+def judged(
+    status: LoadTestStatus, outcome: Outcome, reason: str, message: str, generation: int, now: float
+) -> dict[str, object]:
+    """The changes to a status whose run is over, with the reason that `why` found."""
+    row, reasons = _final_row(outcome, reason)
+    found = conditions(row, reason, message, before=status.conditions, generation=generation, now=now, reasons=reasons)
+    return {"phase": outcome.phase, "observed_generation": generation, "conditions": found}
+
+
+def again(status: LoadTestStatus, generation: int) -> dict[str, object]:
+    """The changes to a status that says of another generation what it said before."""
+    same = [condition.model_copy(update={"observed_generation": generation}) for condition in status.conditions]
+    return {"observed_generation": generation, "conditions": same}
+
+
+def _final_row(outcome: Outcome, reason: str) -> tuple[Row, dict[ConditionType, str]]:
+    if outcome is Outcome.Passed:
+        return Row.PASSED, {ConditionType.Complete: Reason.RunFinished}
+    if outcome is Outcome.Inconclusive:
+        unknown = Reason.Inconclusive
+        return Row.NOT_PASSED, {
+            ConditionType.Complete: Reason.RunFinished,
+            ConditionType.Passed: unknown,
+            ConditionType.Ready: unknown,
+        }
+    if outcome is Outcome.Aborted:
+        return Row.NOT_PASSED, {kind: Reason.Aborted for kind in _TYPES if kind is not ConditionType.Stalled}
+    return Row.NOT_PASSED, {ConditionType.Complete: Reason.RunFinished}
+
+
+def why(verdict: Verdict) -> str:
+    """The reason of a verdict: for Passed, or for what makes it Stalled."""
+    if verdict.outcome is Outcome.Passed:
+        return Reason.LimitsHeld if any(limit.enforced for limit in verdict.limits) else Reason.NothingAsked
+    if verdict.outcome is Outcome.Aborted:
+        return Reason.Aborted
+    if verdict.outcome is Outcome.Inconclusive:
+        first = next((doubt for doubt in verdict.doubts if not doubt.flattering), None)
+        return (first or verdict.doubts[0]).reason
+    broken = verdict.violations[0]
+    return Reason.ThresholdViolated if broken.source == "threshold" else Reason.BudgetViolated
