@@ -1,0 +1,80 @@
+"""Our HTTP/1.1 client: what a VU sends requests with, close to the least that the kernel allows.
+
+Once per process: ``network = Network()``; once per VU: ``client = Client(network)``. Steps are compiled once:
+
+    origin, path = locate("http://shop.default.svc/products")
+    request = prepare("GET", origin, path, headers=[("Accept", "application/json")], needs_body=True)
+
+and sent many times, with nothing interpreted:
+
+    response = await client.send(request)                              # all of it is bytes already
+    response = await client.send(request, path=encode_path("/products/7"))
+    response = await client.send(request, headers=header_line("Authorization", bearer(token)), body=json_body(cart)[1])
+    for one in (*response.hops, response):                             # redirects are requests of their own
+        record(one.status, one.error, one.duration, one.waiting, …)
+
+`send` never raises for what a target does: `response.error` is None or a `Failure`. A closure that needs headers,
+cookies, body or text says so in `prepare`; the rest of the answer is only counted.
+"""
+
+from loadgate_runner.http.auth import basic, bearer
+from loadgate_runner.http.bodies import (
+    BINARY,
+    FORM,
+    JSON,
+    TEXT,
+    Part,
+    form_body,
+    json_body,
+    multipart_body,
+    multipart_bytes,
+    multipart_type,
+    new_boundary,
+    text_body,
+)
+from loadgate_runner.http.client import Client
+from loadgate_runner.http.cookies import CookieJar
+from loadgate_runner.http.failures import Failure
+from loadgate_runner.http.headers import Headers
+from loadgate_runner.http.network import Network
+from loadgate_runner.http.request import Request, header_line, prepare
+from loadgate_runner.http.response import Response
+from loadgate_runner.http.settings import TLS, Limits, Options, Timeouts
+from loadgate_runner.http.tls import tls_fault
+from loadgate_runner.http.urls import Origin, encode_component, encode_path, encode_query, locate
+
+__all__ = [
+    "BINARY",
+    "FORM",
+    "JSON",
+    "TEXT",
+    "TLS",
+    "Client",
+    "CookieJar",
+    "Failure",
+    "Headers",
+    "Limits",
+    "Network",
+    "Options",
+    "Origin",
+    "Part",
+    "Request",
+    "Response",
+    "Timeouts",
+    "basic",
+    "bearer",
+    "encode_component",
+    "encode_path",
+    "encode_query",
+    "form_body",
+    "header_line",
+    "json_body",
+    "locate",
+    "multipart_body",
+    "multipart_bytes",
+    "multipart_type",
+    "new_boundary",
+    "prepare",
+    "text_body",
+    "tls_fault",
+]

@@ -1,0 +1,78 @@
+"""Request bodies as bytes, with their content types. Pure."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from loadgate_runner.http.urls import encode_query
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart form: a field, or a file where it has a `filename`."""
+
+    name: str
+    value: bytes
+    filename: str | None = None
+    content_type: str | None = None
+
+
+def json_body(value: Any) -> tuple[str, bytes]:
+    """A JSON document, compact."""
+    return JSON, orjson.dumps(value)
+
+
+def text_body(text: str) -> tuple[str, bytes]:
+    """Plain text in UTF-8."""
+    return TEXT, text.encode("utf-8", "replace")
+
+
+def form_body(pairs: Iterable[tuple[str, str]]) -> tuple[str, bytes]:
+    """A form as browsers send one without files."""
+    return FORM, encode_query(pairs)
+
+
+def multipart_body(parts: Iterable[Part], boundary: str | None = None) -> tuple[str, bytes]:
+    """A form with files. Without a boundary, a random one is made."""
+    boundary = boundary or new_boundary()
+    return multipart_type(boundary), multipart_bytes(parts, boundary)
+
+
+def new_boundary() -> str:
+    """A boundary that no content has by chance."""
+    return f"loadgate-{secrets.token_hex(16)}"
+
+
+def multipart_type(boundary: str) -> str:
+    """The content type of a form whose parts are split by `boundary`."""
+    return f"multipart/form-data; boundary={boundary}"
+
+
+def multipart_bytes(parts: Iterable[Part], boundary: str) -> bytes:
+    """The parts with their heads (RFC 7578), between boundaries."""
+    delimiter = b"--" + boundary.encode("ascii")
+    lines = [line for part in parts for line in (delimiter, *_part_head(part), b"", part.value)]
+    return b"\r\n".join([*lines, delimiter + b"--", b""])
+
+
+def _part_head(part: Part) -> Iterable[bytes]:
+    disposition = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
+    if part.filename is not None:
+        disposition += f'; filename="{_quoted(part.filename)}"'
+    yield disposition.encode("utf-8", "replace")
+    content_type = part.content_type or (BINARY if part.filename is not None else None)
+    if content_type is not None:
+        yield f"Content-Type: {_quoted(content_type)}".encode("ascii", "replace")
+
+
+def _quoted(text: str) -> str:
+    """Names as browsers write them in a part's head: what would end the quotes or the line is percent-encoded."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

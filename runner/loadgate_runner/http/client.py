@@ -1,0 +1,167 @@
+"""A VU's HTTP client: its own connections and cookies, redirects followed, failures as values."""
+
+from typing import TYPE_CHECKING
+
+from loadgate_runner.http.cookies import CookieJar
+from loadgate_runner.http.decode import Undecodable, decode
+from loadgate_runner.http.failures import Failure
+from loadgate_runner.http.headers import Headers, final_head
+from loadgate_runner.http.line import Line
+from loadgate_runner.http.network import Network
+from loadgate_runner.http.request import Request
+from loadgate_runner.http.response import Response
+from loadgate_runner.http.urls import Origin, follow
+
+_AS_GET = frozenset({301, 302, 303})
+_REDIRECTS = _AS_GET | {307, 308}
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+class Client:
+    """Sends the requests of one VU."""
+
+    __slots__ = ("_clock", "_lines", "_network", "cookies")
+
+    def __init__(self, network: Network, cookies: CookieJar | None = None) -> None:
+        self._network = network
+        self._clock = network.clock
+        self._lines: dict[Hashable, Line] = {}
+        self.cookies = cookies or CookieJar()
+
+    async def send(
+        self,
+        request: Request,
+        path: bytes | None = None,
+        headers: bytes = b"",
+        body: bytes | None = None,
+        origin: Origin | None = None,
+    ) -> Response:
+        """Send a request, with its dynamic parts if it has any, and follow redirects.
+
+        `path` is encoded (see `encode_path`), `headers` are whole lines (see `header_line`); what isn't given is as
+        prepared. Whatever the target does comes back as a response, failures too; only CancelledError is raised.
+        """
+        started = self._clock()
+        total_at = started + request.total
+        wire = request.wire
+        if wire is None or path is not None or headers or body is not None or origin is not None or self.cookies.size:
+            origin = origin or request.origin
+            path = path or request.path
+            response = await self._send_composed(request, origin, path, headers, body, started, total_at)
+        else:
+            line = self._lines.get(request.key) or self._new_line(request, request.origin)
+            response = await line.exchange(request, wire, started, total_at)
+            response.request = request
+            response.origin = request.origin
+            response.path = request.path
+        head = response.head
+        if head is not None and (request.plain is None or not head.startswith(request.plain)):
+            self._attend(request, response)
+            if response.status in _REDIRECTS and request.max_redirects and response.error is None:
+                response = await self._follow(request, response, headers, body, total_at)
+        if not request.needs_head:
+            response.head = None
+        return response
+
+    def reset(self) -> None:
+        """As a VU that begins: no cookies, no connections."""
+        self.cookies.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Drop all connections. The client can be used again."""
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
+
+    async def _send_composed(  # noqa: PLR0913, PLR0917  all the parts of one request
+        self,
+        request: Request,
+        origin: Origin,
+        path: bytes,
+        headers: bytes,
+        body: bytes | None,
+        started: int,
+        total_at: int,
+    ) -> Response:
+        """One exchange of a request that has dynamic parts or cookies."""
+        cookies = self.cookies.line(origin, path) if self.cookies.size else b""
+        wire = request.compose(origin, path, headers, body, cookies)
+        key = request.key if origin is request.origin else request.key_of(origin)
+        line = self._lines.get(key) or self._new_line(request, origin)
+        response = await line.exchange(request, wire, started, total_at)
+        response.request = request
+        response.origin = origin
+        response.path = path
+        return response
+
+    def _new_line(self, request: Request, origin: Origin) -> Line:
+        """A line to an origin that this VU hasn't been at, or not lately."""
+        if len(self._lines) >= self._network.limits.origins:
+            idle = [(line.last_used, key) for key, line in self._lines.items() if line.idle]
+            if idle:
+                self._lines.pop(min(idle, key=lambda one: one[0])[1]).close()
+        line = Line(self._network, self._network.dialer(request, origin))
+        self._lines[request.key_of(origin)] = line
+        return line
+
+    def _attend(self, request: Request, response: Response) -> None:
+        """Do what an answer's head asks for. Where it asks for nothing, the request notes that head: while a server
+        repeats it byte for byte, which it does for all VUs within a second, there is nothing to look for.
+        """
+        found = final_head(response.head or b"")
+        if found is None:
+            return
+        response.head = head = bytes((response.head or b"")[found[0] : found[1]])
+        lower = head.lower()
+        sets_cookies = b"\r\nset-cookie:" in lower
+        encoded = b"\r\ncontent-encoding:" in lower
+        if sets_cookies:
+            for text in Headers(head).all("set-cookie"):
+                self.cookies.store(response.origin, response.path, text)
+        if encoded and response.body:
+            self._unpack(response)
+        if not sets_cookies and not encoded and response.status not in _REDIRECTS:
+            request.plain = head
+
+    def _unpack(self, response: Response) -> None:
+        """Undo a body's content coding."""
+        codings = response.headers.get("content-encoding") or ""
+        whole = not response.truncated and response.error is None
+        try:
+            response.body, complete = decode(codings, response.body, self._network.limits.decoded, whole=whole)
+        except Undecodable as fault:
+            response.body = b""
+            if response.error is None:
+                response.error, response.message = Failure.BODY, f"the body can't be decoded: {fault}"
+                response.duration = (response.ended - response.started) // 1000
+            return
+        response.truncated = response.truncated or not complete
+        response.size = response.size if response.truncated else len(response.body)
+
+    async def _follow(
+        self, request: Request, response: Response, headers: bytes, body: bytes | None, total_at: int
+    ) -> Response:
+        """Go where redirects lead. Each answer on the way is a hop of the last one, which also carries what failed."""
+        hops: list[Response] = []
+        while response.status in _REDIRECTS and response.error is None:
+            location = Headers(response.head or b"").get("location")
+            if location is None:
+                break
+            try:
+                origin, path = follow(response.origin, response.path, location)
+            except ValueError as fault:
+                response.error, response.message = Failure.REDIRECTS, f"a redirect leads nowhere: {fault}"
+                break
+            if len(hops) == request.max_redirects:
+                response.error, response.message = Failure.REDIRECTS, f"more than {len(hops)} redirects"
+                break
+            hops.append(response)
+            request = request.redirected(response.status in _AS_GET, origin == response.origin, headers, body)
+            headers, body = b"", None
+            response = await self._send_composed(request, origin, path, headers, body, self._clock(), total_at)
+            self._attend(request, response)
+        response.hops = tuple(hops)
+        return response

@@ -1,0 +1,153 @@
+"""From an origin to a connection: name, TCP, TLS, each timed and each failing in its own way."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from loadgate_runner.http.failures import Failure, RequestFailed
+from loadgate_runner.http.settings import Timeouts
+from loadgate_runner.http.tls import Resumption
+from loadgate_runner.http.urls import Origin
+
+_SECOND = 1_000_000_000
+_FIRST_TRIES = 0.25  # seconds that an address gets at least while others wait behind it
+Address = tuple[socket.AddressFamily, Any]
+
+
+@dataclass(slots=True)
+class Phases:
+    """Nanoseconds that connecting took, filled in as far as it came."""
+
+    lookup: int = 0
+    connect: int = 0
+    tls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """How a VU's line to one origin connects. The name is looked up for every new connection, through the system's
+    resolver, so that a change of DNS reaches a running test; an IP address isn't looked up.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    clock: Callable[[], int]
+    origin: Origin
+    tls: Resumption | None
+    server_name: str | None
+    timeouts: Timeouts
+
+    async def dial(
+        self, protocol: asyncio.Protocol, phases: Phases, deadline: int
+    ) -> tuple[asyncio.Transport, socket.socket]:
+        """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
+        began = self.clock()
+        left = (deadline - began) / _SECOND
+        try:
+            async with asyncio.timeout(min(self.timeouts.connect, left)) as limit:
+                try:
+                    addresses = await self._look_up()
+                finally:
+                    looked_up = self.clock()
+                    phases.lookup = looked_up - began
+                try:
+                    sock = await self._connect(addresses, limit.when())
+                finally:
+                    phases.connect = self.clock() - looked_up
+        except TimeoutError as fault:
+            raise RequestFailed(Failure.TIMEOUT, f"no connection to {self.origin.authority} in time") from fault
+        return await self._open(protocol, sock, phases, deadline)
+
+    async def _look_up(self) -> list[Address]:
+        """The addresses to try, in the resolver's order."""
+        host, port = self.origin.host, self.origin.port
+        literal = _literal(host, port)
+        if literal is not None:
+            return [literal]
+        try:
+            found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as fault:
+            raise RequestFailed(Failure.DNS, f"{host}: {_reason(fault)}") from fault
+        return [(family, address) for family, _, _, _, address in found]
+
+    async def _connect(self, addresses: list[Address], until: float | None) -> socket.socket:
+        """The first address that answers. Each but the last gets an equal share of the time that is left."""
+        for place, (family, address) in enumerate(addresses, start=1):
+            last = place == len(addresses)
+            share = None
+            if not last and until is not None:
+                share = max(_FIRST_TRIES, (until - self.loop.time()) / (len(addresses) - place + 1))
+            try:
+                async with asyncio.timeout(share):
+                    return await self._connect_to(family, address)
+            except OSError as fault:  # TimeoutError is one: the share is over, or the network says so
+                if last:
+                    message = f"{self.origin.authority}: {_reason(fault)}"
+                    raise RequestFailed(Failure.CONNECT, message) from fault
+        raise RequestFailed(Failure.DNS, f"{self.origin.host} has no address")
+
+    async def _connect_to(self, family: socket.AddressFamily, address: Any) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self.loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _open(
+        self, protocol: asyncio.Protocol, sock: socket.socket, phases: Phases, deadline: int
+    ) -> tuple[asyncio.Transport, socket.socket]:
+        """Hand the socket to the loop, with the handshake where the origin is https."""
+        if self.tls is None:
+            transport, _ = await self.loop.create_connection(lambda: protocol, sock=sock)
+            return transport, sock
+        began = self.clock()
+        seconds = min(self.timeouts.tls, max(0.0, (deadline - began) / _SECOND))
+        try:
+            async with asyncio.timeout(seconds):
+                secured, _ = await self.loop.create_connection(
+                    lambda: protocol,
+                    sock=sock,
+                    ssl=cast("ssl.SSLContext", self.tls),
+                    server_hostname=self.server_name or self.origin.host,
+                    ssl_handshake_timeout=seconds + 1,  # the limit above is the one that counts
+                )
+        except TimeoutError as fault:
+            raise RequestFailed(Failure.TIMEOUT, f"no TLS with {self.origin.authority} in time") from fault
+        except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError; a bad server name is a ValueError
+            raise RequestFailed(Failure.TLS, f"{self.origin.authority}: {_reason(fault)}") from fault
+        finally:
+            phases.tls = self.clock() - began
+        return secured, sock
+
+
+def _literal(host: str, port: int) -> Address | None:
+    """The address that a host is, where it is one and no name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return socket.AF_INET, (host, port)
+    try:
+        zone = socket.if_nametoindex(address.scope_id) if address.scope_id else 0
+    except OSError:
+        return None
+    return socket.AF_INET6, (str(address).partition("%")[0], port, 0, zone)
+
+
+def _reason(fault: Exception) -> str:
+    """An error in words, without Python's decoration."""
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {fault.verify_message}"
+    if isinstance(fault, ssl.SSLError):
+        return (fault.reason or str(fault)).replace("_", " ").lower()
+    if isinstance(fault, OSError):
+        return fault.strerror or str(fault) or "no answer"
+    return str(fault)

@@ -1,0 +1,33 @@
+"""Why a request failed: a closed list, because it becomes a label on measurements and a word in verdicts."""
+
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """The kinds of failure. An HTTP status is never one of them: a 500 is an answer."""
+
+    DNS = "dns"
+    """The name has no address."""
+    CONNECT = "connect"
+    """No TCP connection: refused, unreachable, no free port or file descriptor here."""
+    TLS = "tls"
+    """TCP stood, but the handshake failed: certificate, protocol, or the peer went away in it."""
+    TIMEOUT = "timeout"
+    """One of the four time limits (connect, TLS, first byte, total) passed."""
+    RESET = "reset"
+    """The peer closed or reset the connection before its answer was whole."""
+    PROTOCOL = "protocol"
+    """What came is not HTTP/1.1, or its head is larger than the limit."""
+    REDIRECTS = "redirects"
+    """More redirects than allowed, or one that leads nowhere."""
+    BODY = "body"
+    """The body ended early or can't be decoded."""
+
+
+class RequestFailed(Exception):  # noqa: N818  it names what happened, and never leaves this package
+    """A failure on its way to becoming a sample; `kind` and `message` are what the response will say."""
+
+    def __init__(self, kind: Failure, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message

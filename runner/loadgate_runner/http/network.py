@@ -1,0 +1,48 @@
+"""What all VUs of a process share: the loop, the clock, time limits, TLS contexts, bounds."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+
+from loadgate_runner.http.dial import Dialer
+from loadgate_runner.http.request import Request
+from loadgate_runner.http.settings import TLS, Limits
+from loadgate_runner.http.tls import Resumption, build_context
+from loadgate_runner.http.urls import Origin
+from loadgate_runner.http.watchdog import Watchdog
+
+
+class Network:
+    """One per process and run. The clock gives nanoseconds from any zero; `limits` hold for every VU."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        limits: Limits | None = None,
+    ) -> None:
+        self.loop = loop or asyncio.get_running_loop()
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.watchdog = Watchdog(self.loop, clock)
+        self.open_connections = 0
+        """Connections of all VUs that stand now."""
+        self._contexts: dict[TLS, ssl.SSLContext] = {}
+
+    def dialer(self, request: Request, origin: Origin) -> Dialer:
+        """How a VU's new line connects to an origin, by the request's TLS settings and time limits."""
+        options = request.options
+        resumption = Resumption(self._context(options.tls)) if origin.secure else None
+        server_name = options.tls.server_name or (options.host and options.host.partition(":")[0])
+        return Dialer(self.loop, self.clock, origin, resumption, server_name, options.timeouts)
+
+    def close(self) -> None:
+        """Stop watching; clients are closed by their owners."""
+        self.watchdog.close()
+
+    def _context(self, tls: TLS) -> ssl.SSLContext:
+        context = self._contexts.get(tls)
+        if context is None:
+            context = self._contexts[tls] = build_context(tls)
+        return context

@@ -1,0 +1,172 @@
+"""A request compiled once, sent many times: everything that doesn't change is bytes already."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+
+from loadgate import __version__
+from loadgate_runner.http.decode import OFFERED
+from loadgate_runner.http.settings import Options
+from loadgate_runner.http.urls import Origin
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_EXPECT_BODY = frozenset({"POST", "PUT", "PATCH"})
+_PRIVATE = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+_OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding", b"content-language"})
+_NANOSECONDS = 1_000_000_000
+_LINE_ENDS = str.maketrans("\r\n\0", "   ")
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+USER_AGENT = f"loadgate/{__version__}"
+
+
+class Request:
+    """Immutable but for one note: `plain` is the last answer's head in which nothing needed a look (see Client)."""
+
+    __slots__ = (
+        "body",
+        "first_byte",
+        "head_only",
+        "headers",
+        "idempotent",
+        "key",
+        "max_redirects",
+        "method",
+        "needs_body",
+        "needs_head",
+        "options",
+        "origin",
+        "path",
+        "plain",
+        "total",
+        "wire",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917  these are the parts of a request; `prepare` is the way to build one
+        self,
+        method: str,
+        origin: Origin,
+        path: bytes | None,
+        headers: bytes,
+        body: bytes | None,
+        options: Options,
+        *,
+        needs_head: bool,
+        needs_body: bool,
+    ) -> None:
+        self.method = method
+        self.origin = origin
+        self.headers = headers
+        self.body = body
+        self.options = options
+        self.needs_head = needs_head
+        self.needs_body = needs_body
+        self.max_redirects = options.max_redirects
+        self.first_byte = int(options.timeouts.first_byte * _NANOSECONDS)
+        self.total = int(options.timeouts.total * _NANOSECONDS)
+        self.head_only = method == "HEAD"
+        self.idempotent = method in _IDEMPOTENT
+        self.key = self.key_of(origin)
+        self.plain: bytes | None = None
+        self.path = path or b"/"
+        """Where a `send` goes that says no path."""
+        self.wire = None if path is None else self.compose(origin, path)
+
+    def key_of(self, origin: Origin) -> Hashable:
+        """What two requests must share to share a connection."""
+        return (origin, self.options.tls) if origin.scheme == "https" else origin
+
+    def compose(
+        self, origin: Origin, path: bytes, headers: bytes = b"", body: bytes | None = None, cookies: bytes = b""
+    ) -> bytes:
+        """All bytes of one request. `headers` are whole lines that come behind the prepared ones."""
+        body = self.body if body is None else body
+        if body is not None:
+            length = b"Content-Length: %d\r\n" % len(body)
+        else:
+            body, length = b"", b"Content-Length: 0\r\n" if self.method in _EXPECT_BODY else b""
+        host = (self.options.host or origin.authority).encode("ascii", "replace")
+        return b"".join((
+            self.method.encode("ascii"), b" ", path, b" HTTP/1.1\r\nHost: ", host, b"\r\n",
+            self.headers, headers, cookies, length, b"\r\n", body,
+        ))  # fmt: skip
+
+    def redirected(self, as_get: bool, same_origin: bool, headers: bytes, body: bytes | None) -> "Request":  # noqa: FBT001  both positions are named at the only call
+        """The request that a redirect asks for; `headers` and `body` are the dynamic parts of the one redirected.
+
+        To another origin go neither credentials nor a `Host` and server name that were meant for the first.
+        """
+        headers = self.headers + headers
+        method, options = self.method, self.options
+        body = self.body if body is None else body
+        if as_get and method != "HEAD":
+            method, body, headers = "GET", None, _without(headers, _OF_CONTENT)
+        if not same_origin:
+            headers = _without(headers, _PRIVATE)
+            options = replace(options, host=None, tls=options.tls._replace(server_name=None))
+        return Request(
+            method, self.origin, None, headers, body, options, needs_head=self.needs_head, needs_body=self.needs_body
+        )
+
+
+def prepare(  # noqa: PLR0913  a request has these parts, all but three with a default
+    method: str,
+    origin: Origin,
+    path: bytes | None,
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str | None = None,
+    body: bytes | None = None,
+    options: Options | None = None,
+    needs_headers: bool = False,
+    needs_body: bool = False,
+    default_headers: bool = True,
+) -> Request:
+    """Compile a request.
+
+    Without a `path`, each `send` says one. `headers` win over what would be sent by default (User-Agent, Accept,
+    Accept-Encoding, Content-Type); `Host` and `Content-Length` among them are ignored: the options and the body decide.
+    Raises ValueError where the method or a header's name is none.
+    """
+    options = options or Options()
+    if not method or not set(method) <= _TOKEN:
+        raise ValueError(f"{method!r} is not an HTTP method")
+    given = [(name, value) for name, value in headers if name.strip().lower() not in {"host", "content-length"}]
+    names = {name.strip().lower() for name, _ in given}
+    defaults = _default_headers(options, content_type) if default_headers else _content_type(content_type)
+    lines = [header_line(name, value) for name, value in defaults if name.lower() not in names]
+    lines += [header_line(name, value) for name, value in given]
+    return Request(
+        method,
+        origin,
+        path,
+        b"".join(lines),
+        body,
+        options,
+        needs_head=needs_headers or needs_body,
+        needs_body=needs_body,
+    )
+
+
+def header_line(name: str, value: str) -> bytes:
+    """One header as a whole line. Line ends and NUL in the value become spaces, so that no value adds a header.
+
+    Raises ValueError where the name is none.
+    """
+    name = name.strip()
+    if not name or not set(name) <= _TOKEN:
+        raise ValueError(f"{name!r} is not a header's name")
+    return f"{name}: {value.translate(_LINE_ENDS).strip()}\r\n".encode("utf-8", "replace")
+
+
+def _default_headers(options: Options, content_type: str | None) -> list[tuple[str, str]]:
+    accept = [("Accept-Encoding", OFFERED)] if options.compressed else []
+    return [("User-Agent", USER_AGENT), ("Accept", "*/*"), *accept, *_content_type(content_type)]
+
+
+def _content_type(content_type: str | None) -> list[tuple[str, str]]:
+    return [("Content-Type", content_type)] if content_type else []
+
+
+def _without(headers: bytes, names: frozenset[bytes]) -> bytes:
+    """Header lines without those of certain names."""
+    lines = headers.split(b"\r\n")[:-1]
+    return b"".join(line + b"\r\n" for line in lines if line.partition(b":")[0].strip().lower() not in names)

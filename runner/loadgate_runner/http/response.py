@@ -1,0 +1,129 @@
+"""What a request came to: an answer or a failure, and the time each phase took."""
+
+import re
+from functools import lru_cache
+
+from loadgate_runner.http.failures import Failure
+from loadgate_runner.http.headers import Headers
+from loadgate_runner.http.request import Request
+from loadgate_runner.http.urls import Origin
+
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_NO_HEADERS = Headers()
+_NOT_FOR_BODIES = {"idna", "punycode", "unicode_escape", "raw_unicode_escape"}  # codecs of Python, not charsets
+
+
+class Response:
+    """One request's outcome. Each request has its own, so it may be kept.
+
+    Phases are whole microseconds. `duration` is `sending + waiting + receiving`, as k6 defines it, but a failed
+    request's is all the time from its start to its failure, so that a limit on durations sees what failing took.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_text",
+        "blocked",
+        "body",
+        "connecting",
+        "duration",
+        "ended",
+        "error",
+        "head",
+        "hops",
+        "message",
+        "origin",
+        "path",
+        "received",
+        "receiving",
+        "request",
+        "reused",
+        "sending",
+        "sent",
+        "size",
+        "started",
+        "status",
+        "tls",
+        "truncated",
+        "waiting",
+    )
+
+    status: int
+    """The answer's, 0 when there is none."""
+    error: Failure | None
+    message: str
+    """What failed, for people; empty otherwise."""
+    started: int
+    ended: int
+    """Nanoseconds of the network's clock."""
+    blocked: int
+    """Before anything could be sent that is neither connecting nor TLS: looking the name up, waiting for the VU's
+    connection, an attempt on a connection that the peer had closed."""
+    connecting: int
+    tls: int
+    sending: int
+    waiting: int
+    receiving: int
+    duration: int
+    sent: int
+    received: int
+    """Bytes of head and body, before TLS."""
+    reused: bool
+    """Whether the connection had carried a request before."""
+    head: bytes | None
+    """The raw head, perhaps with more behind its empty line; None unless the request needs it."""
+    hops: tuple["Response", ...]
+    """The redirects that led here, each a request of its own."""
+    request: Request
+    origin: Origin
+    path: bytes
+    body: bytes
+    """Decoded; empty unless the request needs it, and cut at the limits (`truncated`)."""
+    size: int
+    """Bytes of the decoded body, of a truncated one the bytes that came; 0 unless the request needs the body."""
+    truncated: bool
+
+    @property
+    def url(self) -> str:
+        """What was requested."""
+        return self.origin.url(self.path)
+
+    @property
+    def method(self) -> str:
+        """How it was requested; GET where a redirect made it that."""
+        return self.request.method
+
+    @property
+    def headers(self) -> Headers:
+        """The answer's headers, read at the first look; empty unless the request needs them."""
+        if self._headers is None:
+            self._headers = _NO_HEADERS if self.head is None else Headers(self.head)
+        return self._headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What this answer set."""
+        return self.headers.cookies
+
+    @property
+    def text(self) -> str:
+        """The body by its charset (UTF-8 unless said), with what doesn't decode replaced."""
+        if self._text is None:
+            self._text = self.body.decode(_charset(self.headers.get("content-type") or ""), "replace")
+        return self._text
+
+    _headers: Headers | None
+    _text: str | None
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str:
+    """The charset that a content type names and Python knows, else UTF-8."""
+    match = _CHARSET.search(content_type)
+    if match is None:
+        return "utf-8"
+    try:
+        b"".decode(match[1], "replace")
+    except (LookupError, UnicodeError):
+        return "utf-8"
+    return "utf-8" if match[1].lower() in _NOT_FOR_BODIES else match[1]
