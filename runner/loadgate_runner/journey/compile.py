@@ -1,0 +1,213 @@
+"""Steps compiled, once, to one coroutine function per scenario: control flow is Python's own."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from loadgate.api.grammar.errors import GrammarError
+from loadgate.api.grammar.matcher import Op
+from loadgate.api.grammar.think import parse_think
+
+from .checks import compile_check, compile_matcher, parse_matcher, parse_status
+from .errors import Interrupted, JourneyError
+from .extract import Extraction
+from .observe import Observer
+from .requests import Needs, compile_request
+from .state import State
+from .templates import Scope, compile_value, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loadgate.api.steps import Branch, If, Repeat, Step, While
+
+    from .ports import Recorder, Sleep, Tags
+    from .target import Target
+
+Run = Callable[[State], Awaitable[None]]
+
+_TURNS_AT_ONCE: Final = 100
+"""Turns of a loop after which others get their turn: its steps may never wait by themselves."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What steps are compiled with; `group` is where the compiler stands."""
+
+    scope: Scope
+    target: Target
+    files: Path
+    recorder: Recorder
+    sleep: Sleep
+    tags: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+
+    def series_tags(self, **more: str) -> Tags:
+        """Return sorted tags; a sample's own win over the scenario's."""
+        return tuple(sorted({**self.tags, "scenario": self.scope.scenario, "group": self.group, **more}.items()))
+
+
+def compile_steps(steps: Sequence[Step], shop: Workshop) -> Run:
+    """Compile steps to one coroutine function."""
+    runs = [_compile_step(step, shop) for step in steps]
+    if len(runs) == 1:
+        return runs[0]
+
+    async def run(state: State) -> None:
+        for each in runs:
+            await each(state)
+
+    return run
+
+
+def _compile_step(step: Step, shop: Workshop) -> Run:
+    if step.request is not None:
+        return _request(step, shop)
+    if step.think is not None:
+        return _think(step.think, shop)
+    if step.group is not None:
+        inner = f"{shop.group}::{step.group.name}" if shop.group else step.group.name
+        return compile_steps(step.group.steps, replace(shop, group=inner))
+    if step.repeat is not None:
+        return _repeat(step.repeat, shop)
+    if step.while_ is not None:
+        return _while(step.while_, shop)
+    if step.if_ is not None:
+        return _if(step.if_, shop)
+    if step.choice is not None:
+        return _choice(step.choice, shop)
+    raise JourneyError("a step that is nothing")
+
+
+def _think(text: str, shop: Workshop) -> Run:
+    try:
+        low, high = parse_think(text)
+    except GrammarError as error:
+        raise JourneyError(error.message) from error
+    span, sleep = high - low, shop.sleep
+
+    async def think(state: State) -> None:
+        if not await sleep(low + span * state.random.random() if span else low):
+            raise Interrupted
+
+    return think
+
+
+def _repeat(step: Repeat, shop: Workshop) -> Run:
+    run, times, sleep = compile_steps(step.steps, shop), step.times, shop.sleep
+
+    async def repeat(state: State) -> None:
+        for turn in range(times):
+            if turn % _TURNS_AT_ONCE == _TURNS_AT_ONCE - 1 and not await sleep(0):
+                raise Interrupted
+            await run(state)
+
+    return repeat
+
+
+def _while(step: While, shop: Workshop) -> Run:
+    holds = _condition(step.value, step.is_, shop)
+    run, most, sleep = compile_steps(step.steps, shop), step.max, shop.sleep
+
+    async def loop(state: State) -> None:
+        for turn in range(most):
+            if not holds(state):
+                return
+            if turn % _TURNS_AT_ONCE == _TURNS_AT_ONCE - 1 and not await sleep(0):
+                raise Interrupted
+            await run(state)
+
+    return loop
+
+
+def _if(step: If, shop: Workshop) -> Run:
+    holds, then = _condition(step.value, step.is_, shop), compile_steps(step.then, shop)
+    otherwise = compile_steps(step.else_, shop) if step.else_ else None
+
+    async def choose(state: State) -> None:
+        if holds(state):
+            await then(state)
+        elif otherwise is not None:
+            await otherwise(state)
+
+    return choose
+
+
+def _choice(branches: Sequence[Branch], shop: Workshop) -> Run:
+    runs = [compile_steps(branch.steps, shop) for branch in branches]
+    bounds = list(accumulate(branch.weight for branch in branches))
+    total = bounds[-1]
+
+    async def choose(state: State) -> None:
+        await runs[bisect_right(bounds, state.random.random() * total)](state)
+
+    return choose
+
+
+def _condition(value: str, asked: object, shop: Workshop) -> Callable[[State], bool]:
+    """A variable that was never set, or is empty, doesn't exist; for all other matchers it is an empty text."""
+    make = compile_value(parse(value), shop.scope)
+    matcher = parse_matcher(asked)
+    if matcher.op in {Op.EXISTS, Op.ABSENT}:
+        absent = matcher.op is Op.ABSENT
+        return lambda state: (make(state) in (None, "")) is absent
+    holds = compile_matcher(matcher, shop.scope, loose=True)
+
+    def condition(state: State) -> bool:
+        found = make(state)
+        return holds(state, "" if found is None else found)
+
+    return condition
+
+
+def _request(step: Step, shop: Workshop) -> Run:
+    request = step.request
+    if request is None:
+        raise JourneyError("a request step without a request")
+    name = request.label
+    shop = replace(shop, tags={**shop.tags, **request.tags})
+    tests = compile_check(step.check, shop.scope) if step.check else {}
+    extractions = [Extraction(variable, extract) for variable, extract in step.extract.items()]
+    accepted = parse_status(step.check.status) if step.check and step.check.status is not None else None
+    observer = Observer(
+        shop.recorder.request_series(shop.series_tags(name=name, method=request.method)),
+        accepted,
+        [(test, shop.recorder.check_series(shop.series_tags(name=name, check=check))) for check, test in tests.items()],
+        [
+            (
+                extraction,
+                shop.recorder.check_series(shop.series_tags(name=name, check=extraction.check_name))
+                if extraction.required
+                else None,
+            )
+            for extraction in extractions
+        ],
+        needs_document=bool(step.check and step.check.json_) or any(each.needs_document for each in extractions),
+    )
+    send = compile_request(request, _needs(step, extractions), shop.target, shop.scope, shop.files)
+    if not tests and not extractions:
+        count = observer.count
+
+        async def plain(state: State) -> None:
+            count(state, await send(state))
+
+        return plain
+    observe = observer.observe
+
+    async def run(state: State) -> None:
+        observe(state, await send(state))
+
+    return run
+
+
+def _needs(step: Step, extractions: Sequence[Extraction]) -> Needs:
+    check = step.check
+    return Needs(
+        headers=bool(check and (check.headers or check.cookies)) or any(each.needs_headers for each in extractions),
+        body=bool(check and (check.body is not None or check.size is not None or check.json_))
+        or any(not each.needs_headers for each in extractions),
+    )

@@ -1,0 +1,53 @@
+"""What a runner gives its journeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from loadgate.plan.share import Share
+
+from . import data
+from .data import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from loadgate.plan.document import Plan, PlanData
+    from loadgate_runner.http import Client
+
+    from .ports import Clock, Recorder, Sleep
+
+
+@dataclass
+class Context:
+    """One process's part of a run. `share` deals `unique` rows; `client` makes one virtual user's HTTP client."""
+
+    run: str
+    runner_index: int
+    files: Path
+    environ: Mapping[str, str]
+    recorder: Recorder
+    clock: Clock
+    sleep: Sleep
+    client: Callable[[], Client]
+    log: Callable[[str], None]
+    seed: int = 0
+    share: Share = field(default_factory=Share)
+    setup: dict[str, Any] = field(default_factory=dict)
+    """What the setup block extracted; filled before the first iteration."""
+    _sources: dict[str, Source] = field(default_factory=dict)
+
+    def sources(self, plan: Plan) -> Mapping[str, Source]:
+        """The plan's data, read once: scenarios share the rows that are left of a `unique` source."""
+        for name in plan.data.keys() - self._sources.keys():
+            described = plan.data[name]
+            self._sources[name] = Source(name, self._rows(described), described.order, self.share)
+        return self._sources
+
+    def _rows(self, described: PlanData) -> list[data.Row]:
+        if described.file is None:
+            return [dict(row) for row in described.rows or []]
+        read = data.read_csv if described.format == "csv" else data.read_json
+        return read(self.files / described.file)

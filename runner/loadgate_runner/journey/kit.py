@@ -1,0 +1,219 @@
+"""What Python journeys of one scenario share: requests prepared once per shape, series and checks once per name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from loadgate.api.grammar.amounts import parse_duration
+from loadgate.api.grammar.errors import GrammarError
+from loadgate.api.steps import Check
+from loadgate_runner.http import (
+    FORM,
+    JSON,
+    TEXT,
+    Timeouts,
+    basic,
+    bearer,
+    encode_path,
+    encode_query,
+    header_line,
+    json_body,
+    locate,
+    prepare,
+)
+
+from .checks import Test, compile_check, parse_status
+from .errors import JourneyError, ValueFault
+from .extract import MISSING
+from .metrics import Metrics
+from .requests import defaults_beside, header_pieces
+from .target import is_absolute
+from .templates import join, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from loadgate_runner.http import Origin, Response
+    from loadgate_runner.http import Request as Prepared
+
+    from .compile import Workshop
+    from .ports import CheckSeries, RequestSeries
+    from .reply import Reply
+    from .state import State
+
+T = TypeVar("T")
+
+UNSET: Final[Any] = object()
+
+_MOST_KEPT: Final = 1_000
+"""Things of one kind that are kept by name. Beyond them, which only names made of data reach, each is made anew."""
+
+
+class Kit:
+    """One scenario's, in one process."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self.metrics = Metrics(shop)
+        self._prepared: dict[Any, tuple[Prepared, Callable[[State], bytes] | bytes]] = {}
+        self._series: dict[Any, RequestSeries] = {}
+        self._check_series: dict[Any, CheckSeries] = {}
+        self._tests: dict[str, dict[str, Test]] = {}
+        self._accepted: dict[Any, frozenset[int]] = {}
+
+    def request_series(self, name: str, method: str, group: str, tags: Mapping[str, str] | None) -> RequestSeries:
+        """Return where requests of a name are recorded."""
+        key = (name, method, group, tuple(sorted(tags.items())) if tags else ())
+        return _kept(
+            self._series,
+            key,
+            lambda: self.shop.recorder.request_series(
+                replace(self.shop, group=group, tags={**self.shop.tags, **(tags or {})}).series_tags(
+                    name=name, method=method
+                )
+            ),
+        )
+
+    def check_series(self, name: str, group: str, check: str) -> CheckSeries:
+        """Return where a check's results are recorded."""
+        return _kept(
+            self._check_series,
+            (name, group, check),
+            lambda: self.shop.recorder.check_series(
+                replace(self.shop, group=group).series_tags(name=name, check=check)
+            ),
+        )
+
+    def accepted(self, status: Any) -> frozenset[int] | None:
+        """Return the statuses that don't make a request failed; None is 200..399."""
+        if status is None:
+            return None
+        try:
+            return _kept(self._accepted, repr(status), lambda: parse_status(status))
+        except JourneyError as error:
+            raise ValueFault(str(error)) from error
+
+    def results(self, state: State, reply: Reply, asked: dict[str, Any]) -> dict[str, bool]:
+        """Return the results of checks in a step's grammar by their names."""
+        if not asked:
+            return {}
+        tests = _kept(self._tests, repr(asked), lambda: self._compile(asked))
+        if reply.response.error is not None:
+            return dict.fromkeys(tests, False)
+        document = reply.document if "json_" in asked else MISSING
+        return {name: test(state, reply.response, document) for name, test in tests.items()}
+
+    def compose(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        url: str,
+        state: State,
+        *,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, Any] | None,
+        json: Any,
+        form: Mapping[str, Any] | None,
+        body: str | bytes | None,
+        auth: str | tuple[str, str] | None,
+        timeout: str | float | None,
+    ) -> Awaitable[Response]:
+        """Return the sending of a request, to be awaited."""
+        origin, path = self._place(url)
+        if query:
+            path += (b"&" if b"?" in path else b"?") + encode_query(_pairs(query))
+        content_type, content = _content(json, form, body)
+        given = dict(headers or {})
+        if auth is not None:
+            given["Authorization"] = bearer(auth) if isinstance(auth, str) else basic(*auth)
+        prepared, more = self._prepare(method, content_type, frozenset(map(str.lower, given)), timeout)
+        lines = more if isinstance(more, bytes) else more(state)
+        if given:
+            lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
+        return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
+
+    def _place(self, url: str) -> tuple[Origin, bytes]:
+        target = self.shop.target
+        if not is_absolute(url):
+            return target.origin, target.base + encode_path(url)
+        try:
+            return locate(url)
+        except ValueError as error:
+            raise ValueFault(str(error)) from error
+
+    def _prepare(
+        self, method: str, content_type: str | None, given: frozenset[str], timeout: str | float | None
+    ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
+        """Return what requests of one shape share, and the target's headers that change each time."""
+        return _kept(
+            self._prepared,
+            (method, content_type, given, timeout),
+            lambda: self._prepare_anew(method, content_type, given, timeout),
+        )
+
+    def _prepare_anew(
+        self, method: str, content_type: str | None, given: frozenset[str], timeout: str | float | None
+    ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
+        target = self.shop.target
+        options = target.options
+        if timeout is not None:
+            options = replace(options, timeouts=_timeouts(timeout, options.timeouts))
+        own = {name: value for name, value in target.headers.items() if name.lower() not in given}
+        fixed, changing = header_pieces(own, self.shop.scope)
+        defaults = defaults_beside(given)
+        prepared = prepare(
+            method,
+            target.origin,
+            None,
+            headers=[*fixed, *(defaults or ())],
+            content_type=None if "content-type" in given else content_type,
+            options=options,
+            needs_headers=True,
+            needs_body=True,
+            default_headers=defaults is None,
+        )
+        return prepared, join(changing)
+
+    def _compile(self, asked: dict[str, Any]) -> dict[str, Test]:
+        try:
+            return compile_check(Check(**asked), self.shop.scope)
+        except (JourneyError, ValidationError) as error:
+            raise ValueFault(f"check: {error}") from error
+
+
+def _kept(made: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
+    found = made.get(key)
+    if found is None:
+        found = make()
+        if len(made) < _MOST_KEPT:
+            made[key] = found
+    return found
+
+
+def _pairs(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in fields.items():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if item is not None:
+                yield name, text_of(item)
+
+
+def _content(json: Any, form: Mapping[str, Any] | None, body: str | bytes | None) -> tuple[str | None, bytes | None]:
+    if (json is not UNSET) + (form is not None) + (body is not None) > 1:
+        raise ValueFault("give one of json, form and body")
+    if json is not UNSET:
+        return JSON, json_body(json)[1]
+    if form is not None:
+        return FORM, encode_query(_pairs(form))
+    if isinstance(body, str):
+        return TEXT, body.encode("utf-8", "replace")
+    return None, body
+
+
+def _timeouts(timeout: str | float, others: Timeouts) -> Timeouts:
+    try:
+        total = parse_duration(timeout) if isinstance(timeout, str) else float(timeout)
+    except GrammarError as error:
+        raise ValueFault(error.message) from error
+    return Timeouts(min(others.connect, total), min(others.tls, total), min(others.first_byte, total), total)

@@ -1,0 +1,76 @@
+"""What is done with a response: the request recorded, checks counted, values taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .extract import MISSING, Extraction, parse_json
+
+if TYPE_CHECKING:
+    from loadgate_runner.http import Response
+
+    from .checks import Test
+    from .ports import CheckSeries, RequestSeries
+    from .state import State
+
+
+def is_expected(response: Response, accepted: frozenset[int] | None) -> bool:
+    """Say whether a request succeeded: it got through, with an accepted status, or with 200..399 when none is named."""
+    if response.error is not None:
+        return False
+    return 200 <= response.status < 400 if accepted is None else response.status in accepted
+
+
+def record(series: RequestSeries, state: State, response: Response, *, expected: bool) -> None:
+    """Record a request, and each redirect on its way; the first of them takes the iteration's due time."""
+    due = state.due_ns
+    state.due_ns = None
+    if response.hops:
+        for hop in response.hops:
+            series.record(hop, True, due)
+            due = None
+    series.record(response, expected, due)
+
+
+class Observer:
+    """What is done with a request step's response: recorded, checked, values taken out of it."""
+
+    __slots__ = ("_accepted", "_extractions", "_needs_document", "_series", "_tests")
+
+    def __init__(
+        self,
+        series: RequestSeries,
+        accepted: frozenset[int] | None,
+        tests: list[tuple[Test, CheckSeries]],
+        extractions: list[tuple[Extraction, CheckSeries | None]],
+        *,
+        needs_document: bool,
+    ) -> None:
+        self._series = series
+        self._accepted = accepted
+        self._tests = tests
+        self._extractions = extractions
+        self._needs_document = needs_document
+
+    def count(self, state: State, response: Response) -> None:
+        """Record the request."""
+        record(self._series, state, response, expected=is_expected(response, self._accepted))
+
+    def observe(self, state: State, response: Response) -> None:
+        """Record, check, extract. Of a request that failed on its way all checks fail and nothing is found."""
+        record(self._series, state, response, expected=is_expected(response, self._accepted))
+        if response.error is not None:
+            for _, checks in self._tests:
+                checks.record(False)
+            for extraction, required in self._extractions:
+                state.vars[extraction.variable] = extraction.default
+                if required is not None:
+                    required.record(False)
+            return
+        document: Any = parse_json(response.body) if self._needs_document else MISSING
+        for test, checks in self._tests:
+            checks.record(test(state, response, document))
+        for extraction, required in self._extractions:
+            found = extraction.apply(state, response, document)
+            if required is not None:
+                required.record(found)

@@ -1,0 +1,241 @@
+"""A request compiled: what doesn't change prepared as bytes, closures for what does."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from loadgate_runner.http import (
+    BINARY,
+    FORM,
+    JSON,
+    TEXT,
+    Part,
+    basic,
+    header_line,
+    multipart_body,
+    multipart_bytes,
+    multipart_type,
+    new_boundary,
+    prepare,
+)
+from loadgate_runner.http.request import USER_AGENT
+
+from .data import read_file
+from .errors import JourneyError
+from .state import State
+from .templates import Piece, Scope, compile_text, fold, join, json_pieces, parse, pieces
+from .urls import Address, compile_address, form_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from loadgate.api.references import ConfigMapSource
+    from loadgate.api.steps import Basic, Request
+    from loadgate.api.steps import Part as FormPart
+    from loadgate_runner.http import Request as Prepared
+    from loadgate_runner.http import Response
+
+    from .target import Target
+
+Send = Callable[[State], Awaitable["Response"]]
+
+_DEFAULTS: Final = {"user-agent": USER_AGENT, "accept": "*/*"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What of a response is looked at; the rest isn't kept."""
+
+    headers: bool = False
+    body: bool = False
+
+
+def compile_request(request: Request, needs: Needs, target: Target, scope: Scope, files: Path) -> Send:
+    """Return what sends the request for a virtual user."""
+    address = compile_address(request.url, request.query, target, scope)
+    content_type, body = compile_body(request, scope, files)
+    headers = _headers(request, target)
+    names = {name.lower() for name in headers}
+    fixed, changing = header_pieces(headers, scope)
+    if request.auth is not None and request.auth.basic is not None:
+        credentials = _basic(request.auth.basic, scope)
+        if isinstance(credentials, str):
+            fixed.append(("Authorization", credentials))
+        else:
+            changing.append(credentials)
+    defaults = defaults_beside(names - {name.lower() for name, _ in fixed})
+    try:
+        prepared = prepare(
+            request.method,
+            address.origin,
+            address.path if isinstance(address.path, bytes) and address.locate is None else None,
+            headers=[*fixed, *(defaults or ())],
+            content_type=None if "content-type" in names else content_type,
+            body=body if isinstance(body, bytes) else None,
+            options=target.options_for(request),
+            needs_headers=needs.headers,
+            needs_body=needs.body,
+            default_headers=defaults is None,
+        )
+    except ValueError as error:
+        raise JourneyError(f"request {request.label!r}: {error}") from error
+    return _sender(prepared, address, join(changing), body)
+
+
+def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | None, Piece | None]:
+    """Return a body with its content type; (None, None) without one."""
+    if "json_" in request.model_fields_set:
+        return JSON, join(json_pieces(request.json_, scope))
+    if request.form is not None:
+        return FORM, join(form_pieces(request.form, scope))
+    if request.text is not None:
+        return TEXT, join(pieces(parse(request.text), scope, _utf8))
+    if request.file is not None:
+        return _type_of(request.file), read_file(_path(request.file, files))
+    if request.multipart is not None:
+        return _multipart(request.multipart, scope, files)
+    return None, None
+
+
+def _sender(prepared: Prepared, address: Address, headers: Piece, body: Piece | None) -> Send:
+    """Return the cheapest closure for what changes."""
+    make_path = address.path if callable(address.path) else None
+    make_headers = headers if callable(headers) else None
+    make_body = body if callable(body) else None
+    if address.locate is not None:
+        return _anywhere(prepared, address.locate, make_headers, make_body)
+    if make_headers is None and make_body is None:
+        if make_path is None:
+            return lambda state: state.client.send(prepared)
+        return lambda state: state.client.send(prepared, path=make_path(state))
+    return lambda state: state.client.send(
+        prepared,
+        path=make_path(state) if make_path else None,
+        headers=make_headers(state) if make_headers else b"",
+        body=make_body(state) if make_body else None,
+    )
+
+
+def _anywhere(
+    prepared: Prepared,
+    locate: Callable[[State], tuple[Any, bytes]],
+    make_headers: Callable[[State], bytes] | None,
+    make_body: Callable[[State], bytes] | None,
+) -> Send:
+    def send(state: State) -> Awaitable[Response]:
+        origin, path = locate(state)
+        return state.client.send(
+            prepared,
+            path=path,
+            headers=make_headers(state) if make_headers else b"",
+            body=make_body(state) if make_body else None,
+            origin=origin,
+        )
+
+    return send
+
+
+def header_pieces(headers: Mapping[str, str], scope: Scope) -> tuple[list[tuple[str, str]], list[Piece]]:
+    """Return the headers that are known now, and the pieces of those lines that are made each time."""
+    fixed: list[tuple[str, str]] = []
+    changing: list[Piece] = []
+    for name, value in headers.items():
+        template = parse(value)
+        parts = fold(template, scope)
+        if any(callable(part) for part in parts):
+            changing += [_line_start(name), *pieces(template, scope, _in_header), b"\r\n"]
+        else:
+            fixed.append((name, "".join(part for part in parts if isinstance(part, str))))
+    return fixed, changing
+
+
+def defaults_beside(changing: Iterable[str]) -> list[tuple[str, str]] | None:
+    """Return the default headers to spell out where a changing line replaces one of them; None: the client's own."""
+    replaced = {*changing} & {*_DEFAULTS, "accept-encoding"}
+    return [(name, value) for name, value in _DEFAULTS.items() if name not in replaced] if replaced else None
+
+
+def _headers(request: Request, target: Target) -> dict[str, str]:
+    """A request's own header wins over the target's of the same name, `auth` over both."""
+    given = {name.lower(): (name, value) for name, value in (*target.headers.items(), *request.headers.items())}
+    if request.auth is not None:
+        given.pop("authorization", None)
+    if request.auth is not None and request.auth.bearer is not None:
+        given["authorization"] = ("Authorization", f"Bearer {request.auth.bearer}")
+    return dict(given.values())
+
+
+def _basic(auth: Basic, scope: Scope) -> str | Callable[[State], bytes]:
+    """Return the header's value when it is known now, else what makes its line."""
+    parts = fold(parse(auth.username), scope), fold(parse(auth.password), scope)
+    if not any(callable(part) for part in (*parts[0], *parts[1])):
+        user, password = ("".join(part for part in texts if isinstance(part, str)) for texts in parts)
+        return basic(user, password)
+    make_user = compile_text(parse(auth.username), scope)
+    make_password = compile_text(parse(auth.password), scope)
+    line = _line_start("Authorization")
+    return lambda state: line + basic(make_user(state), make_password(state)).encode() + b"\r\n"
+
+
+def _multipart(parts: list[FormPart], scope: Scope, files: Path) -> tuple[str, Piece]:
+    boundary = new_boundary()
+    made = [(_form_part(part), _part_value(part, scope, files)) for part in parts]
+
+    def body(state: State) -> bytes:
+        return multipart_bytes(
+            [
+                Part(part.name, value if isinstance(value, bytes) else value(state), part.filename, part.content_type)
+                for part, value in made
+            ],
+            boundary,
+        )
+
+    if any(not isinstance(value, bytes) for _, value in made):
+        return multipart_type(boundary), body
+    return multipart_body(
+        [Part(part.name, value, part.filename, part.content_type) for part, value in made if isinstance(value, bytes)],
+        boundary,
+    )
+
+
+def _form_part(part: FormPart) -> Part:
+    if part.file is None:
+        return Part(part.name, b"", part.filename, part.content_type)
+    key = part.file.config_map_key_ref.key
+    return Part(part.name, b"", part.filename or key, part.content_type or _type_of(part.file))
+
+
+def _part_value(part: FormPart, scope: Scope, files: Path) -> Piece:
+    if part.file is not None:
+        return read_file(_path(part.file, files))
+    return join(pieces(parse(part.value or ""), scope, _utf8))
+
+
+def _path(source: ConfigMapSource, files: Path) -> Path:
+    return files / source.config_map_key_ref.name / source.config_map_key_ref.key
+
+
+def _type_of(source: ConfigMapSource) -> str:
+    return mimetypes.guess_type(source.config_map_key_ref.key)[0] or BINARY
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _line_start(name: str) -> bytes:
+    return header_line(name, "").rstrip() + b" "
+
+
+def _in_header(text: str) -> bytes:
+    """A value within a header: no line end in it ends the header."""
+    if text.isprintable():
+        return text.encode("utf-8", "replace")
+    return _utf8(text.translate(_LINE_ENDS))
+
+
+_LINE_ENDS: Final = str.maketrans("\r\n\0", "   ")

@@ -1,0 +1,58 @@
+"""From a plan's scenario or block to what can be run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import block, secrets, target
+from .compile import Workshop, compile_steps
+from .data import read_file
+from .errors import JourneyError
+from .script import compile_script
+from .templates import Scope
+from .vu import Failures, Journey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgate.api.steps import Step
+    from loadgate.plan.document import Plan, PlanScenario
+
+    from .context import Context
+    from .ports import Recorder
+
+
+def compile_scenario(scenario: PlanScenario, plan: Plan, context: Context) -> Journey:
+    """Compile a scenario. Raises JourneyError where something that it needs isn't there or isn't right."""
+    shop = _workshop(scenario.name, plan, context, context.recorder, scenario.tags)
+    failures = Failures(scenario.name, scenario.tags, context, shop.scope.secrets)
+    if scenario.script is not None:
+        code = read_file(context.files / scenario.script)
+        return Journey(scenario.name, compile_script(code, scenario.script, shop), (), context, failures)
+    if not scenario.steps:
+        raise JourneyError(f"scenario {scenario.name!r} has neither steps nor a script")
+    run = compile_steps(scenario.steps, shop)
+    sources = [shop.scope.sources[name] for name in sorted(shop.scope.used)]
+    return Journey(scenario.name, run, sources, context, failures)
+
+
+async def run_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> dict[str, Any]:
+    """Do the setup or teardown block once and return what it extracted; nothing of it is measured.
+
+    Raises BlockError when a request or a check of it fails, JourneyError when it can't be compiled.
+    """
+    shop = _workshop(name, plan, context, block.StrictRecorder(name), {})
+    return await block.run_block(name, steps, shop, context)
+
+
+def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags: dict[str, str]) -> Workshop:
+    scope = Scope(
+        run=context.run,
+        runner_index=context.runner_index,
+        scenario=name,
+        secrets=secrets.load(plan.secrets, context.environ),
+        sources=context.sources(plan),
+        setup=context.setup,
+    )
+    where = target.load(plan.target, context.files, context.environ)
+    return Workshop(scope, where, context.files, recorder, context.sleep, tags)

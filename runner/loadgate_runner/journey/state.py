@@ -1,0 +1,36 @@
+"""What one virtual user carries from step to step. Small: there may be ten thousand of them in a process."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgate_runner.http import Client
+
+
+class State:
+    """A virtual user's own things; `vars`, `rows` and `due_ns` are of the current iteration."""
+
+    __slots__ = ("_random", "_seed", "client", "due_ns", "id", "iteration", "number", "rows", "user", "vars")
+
+    def __init__(self, vu_id: int, client: Client, seed: int) -> None:
+        self.id = vu_id
+        self.iteration = 0  # how often it began before
+        self.number = 0  # the iteration's number in the scenario
+        self.due_ns: int | None = None  # when the iteration was due, until its first request took it
+        self.vars: dict[str, Any] = {}
+        self.rows: dict[str, Mapping[str, Any]] = {}
+        self.client = client
+        self.user: Any = None  # how a Python journey sees all this, made at its first iteration
+        self._seed = seed
+        self._random: Random | None = None
+
+    @property
+    def random(self) -> Random:
+        """The virtual user's own generator, made when first used: the same seed and id give the same numbers."""
+        if self._random is None:
+            self._random = Random(f"{self._seed}/{self.id}")
+        return self._random

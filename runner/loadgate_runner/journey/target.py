@@ -1,0 +1,92 @@
+"""What a target says for every request that goes to it, made ready for the HTTP client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from loadgate_runner.http import TLS, Options, Origin, Timeouts, locate, tls_fault
+
+from .data import read_file
+from .errors import JourneyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from loadgate.api.steps import Request
+    from loadgate.api.target import Timeouts as RequestTimeouts
+    from loadgate.plan.document import PlanTarget
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where relative requests go, and what they go with; `base` is a path without a last slash."""
+
+    origin: Origin
+    base: bytes
+    headers: Mapping[str, str]
+    options: Options
+
+    def options_for(self, request: Request) -> Options:
+        """Return the options of one request: its own where it has some, the target's where not."""
+        host = next((value for name, value in request.headers.items() if name.lower() == "host"), None)
+        return replace(
+            self.options,
+            timeouts=_timeouts(request.timeout) if request.timeout else self.options.timeouts,
+            host=request.host or host or self.options.host,
+            max_redirects=self.options.max_redirects if request.max_redirects is None else request.max_redirects,
+            compressed=request.compressed,
+        )
+
+
+def load(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> Target:
+    """Read a plan's target with the certificates that it names."""
+    origin, _ = place(target.url)
+    _, path = locate(target.url.partition("?")[0])
+    timeouts = target.timeouts
+    options = Options(
+        timeouts=_bounded_by(timeouts.total, timeouts.connect, timeouts.tls, timeouts.first_byte),
+        tls=_tls(target, files, environ),
+        host=target.host,
+        max_redirects=target.max_redirects,
+    )
+    if fault := tls_fault(options.tls):
+        raise JourneyError(f"the target's TLS settings: {fault}")
+    return Target(origin, path.rstrip(b"/"), target.headers, options)
+
+
+def place(url: str) -> tuple[Origin, bytes]:
+    """Return where an absolute URL leads, with its path; JourneyError where nowhere."""
+    try:
+        return locate(url)
+    except ValueError as error:
+        raise JourneyError(str(error)) from error
+
+
+def is_absolute(url: str) -> bool:
+    """Say whether a URL has its own scheme."""
+    return urlsplit(url).scheme in {"http", "https"}
+
+
+def _tls(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> TLS:
+    def text(variable: str | None) -> str | None:
+        if variable is None:
+            return None
+        if variable not in environ:
+            raise JourneyError(f"the target's TLS settings: {variable} isn't set")
+        return environ[variable]
+
+    ca = read_file(files / target.ca_file).decode("utf-8", "replace") if target.ca_file else text(target.ca_env)
+    return TLS(target.verify, ca, text(target.cert_env), text(target.key_env), target.server_name)
+
+
+def _timeouts(timeouts: RequestTimeouts) -> Timeouts:
+    parts = (timeouts.connect, timeouts.tls, timeouts.first_byte)
+    return _bounded_by(timeouts.total.seconds, *(part.seconds if part else None for part in parts))
+
+
+def _bounded_by(total: float, connect: float | None, tls: float | None, first_byte: float | None) -> Timeouts:
+    connect, tls, first_byte = (total if part is None else min(part, total) for part in (connect, tls, first_byte))
+    return Timeouts(connect, tls, first_byte, total)
