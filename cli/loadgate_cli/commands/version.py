@@ -1,0 +1,21 @@
+"""`loadgate version`."""
+
+import platform
+from importlib.metadata import version
+
+import click
+
+from loadgate_cli.objects import FORMATS, dump
+
+
+@click.command(short_help="Print the version.")
+@click.option(
+    "-o", "--output", type=click.Choice(FORMATS), default="text", show_default=True, help="Form of the output."
+)
+def command(output: str) -> None:
+    """Print the version of loadgate, and of what it runs on."""
+    parts = {"loadgate": version("loadgate"), "python": platform.python_version(), "platform": platform.platform()}
+    if output == "text":
+        click.echo(f"loadgate {parts['loadgate']} (Python {parts['python']}, {parts['platform']})")
+    else:
+        click.echo(dump(parts, output), nl=False)

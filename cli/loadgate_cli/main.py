@@ -1,0 +1,34 @@
+"""The entry point of `loadgate`: which commands there are."""
+
+from loadgate_cli.lazy import LazyGroup
+
+_COMMANDS = "loadgate_cli.commands"
+LAZY = {
+    "run": (f"{_COMMANDS}.run", "Run load tests on this machine and exit by their verdict."),
+    "up": (f"{_COMMANDS}.up", "Watch a folder of manifests, run what changes, keep the statuses."),
+    "plan": (f"{_COMMANDS}.plan", "Show what a test will do, without doing it."),
+    "validate": (f"{_COMMANDS}.validate", "Find every fault of the manifests."),
+    "report": (f"{_COMMANDS}.report", "Render a stored result again."),
+    "demo": (f"{_COMMANDS}.demo", "Run a user journey against a demo shop, in about 30 seconds."),
+    "crds": (f"{_COMMANDS}.crds", "Print the CustomResourceDefinitions."),
+    "version": (f"{_COMMANDS}.version", "Print the version."),
+    "completion": (f"{_COMMANDS}.completion", "Print a completion script for a shell."),
+}
+
+cli = LazyGroup(
+    lazy=LAZY,
+    name="loadgate",
+    help="Performance gates: a manifest goes in, real traffic goes out, a verdict comes back.",
+    epilog="Exit codes: 0 passed, 1 failed, 2 invalid input, 3 inconclusive, 4 aborted, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    cli.main(prog_name="loadgate")
+
+
+if __name__ == "__main__":
+    main()
