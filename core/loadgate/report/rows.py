@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from loadgate.api.units import format_bytes, format_duration, format_ratio
 from loadgate.verdict import by_check, by_endpoint, totals
+from loadgate.verdict.figures import significant
 from loadgate.verdict.summary import completed, dropped
 
 if TYPE_CHECKING:
@@ -49,14 +50,18 @@ def state_of(limit: LimitResult) -> str:
     return "broken" if limit.enforced else "warned"
 
 
-def limit_rows(result: Result) -> list[LimitRow]:
+def ordered_limits(result: Result) -> list[LimitResult]:
     """Every limit: broken ones first, then those without a sample, then by how little room is left."""
     rank = {"broken": 0, "warned": 1, "unknown": 2, "held": 3}
-    ordered = sorted(
+    return sorted(
         result.verdict.limits,
         key=lambda limit: (rank[state_of(limit)], limit.margin if limit.margin is not None else 1e9),
     )
-    return [limit_row(limit) for limit in ordered]
+
+
+def limit_rows(result: Result) -> list[LimitRow]:
+    """Every limit's cells, in that order."""
+    return [limit_row(limit) for limit in ordered_limits(result)]
 
 
 def limit_row(limit: LimitResult) -> LimitRow:
@@ -77,7 +82,8 @@ def margin(limit: LimitResult) -> str:
     """`12% to spare`, `37% over`, `5% short`."""
     if limit.margin is None:
         return NONE
-    percent = format_ratio(abs(limit.margin)) if abs(limit.margin) < 10 else f"{abs(limit.margin) * 100:.0f}%"
+    share = abs(limit.margin) * 100
+    percent = f"{share:.0f}%" if share >= 10 else f"{significant(share, 2)}%"
     if limit.passed:
         return f"{percent} to spare"
     return f"{percent} {'over' if limit.op in {'<', '<='} else 'short'}"
@@ -131,13 +137,14 @@ def key_figures(result: Result) -> list[tuple[str, str]]:
         ("requests", f"{figures.requests}"),
         ("requests/s", f"{figures.requests_per_second:.1f}"),
         ("failed", ratio(figures.failed_rate)),
+        ("checks", ratio(figures.checks_rate)),
+        ("iterations", f"{completed(measurement)}"),
+        ("dropped", f"{dropped(measurement)}"),
         ("p50", seconds(figures.quantile(0.5))),
         ("p95", seconds(figures.quantile(0.95))),
         ("p99", seconds(figures.quantile(0.99))),
         ("slowest", seconds(figures.maximum)),
-        ("checks", ratio(figures.checks_rate)),
-        ("iterations", f"{completed(measurement)}"),
-        ("dropped", f"{dropped(measurement)}"),
+        ("most VUs", f"{measurement.vus_max}"),
         ("received", format_bytes(figures.stats.received)),
     ]
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EVERYTHING = "*"
 """The endpoint that stands for all requests together."""
 
+ALL = "all requests"
+"""What reports call it."""
+
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 
 
@@ -105,7 +108,7 @@ def _tags(endpoint: str) -> tuple[tuple[str, str], ...]:
 
 
 def _endpoint(endpoint: str) -> str:
-    return "all requests" if endpoint == EVERYTHING else endpoint
+    return ALL if endpoint == EVERYTHING else endpoint
 
 
 def _expression(statistic: str, op: Operator, value: float) -> Expression:

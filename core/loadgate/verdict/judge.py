@@ -12,6 +12,7 @@ doesn't count as broken: the load that is missing may be why.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -177,8 +178,9 @@ def _stands(limit: LimitResult, doubts: Iterable[Doubt]) -> bool:
 def _message(verdict: Verdict) -> str:
     broken, judged = verdict.violations, [limit for limit in verdict.limits if limit.enforced]
     if verdict.outcome is Outcome.Failed:
-        more = f"; {len(broken) - 1} more of {len(judged)} limits broken" if len(broken) > 1 else ""
-        return broken[0].sentence() + more
+        are = "is" if len(broken) == 1 else "are"
+        worst = min(broken, key=lambda limit: limit.margin if limit.margin is not None else -math.inf)
+        return f"{len(broken)} of {_limits(len(judged))} {are} broken, the worst: {worst.sentence()}"
     if verdict.outcome is Outcome.Inconclusive:
         first = next((doubt for doubt in verdict.doubts if not doubt.flattering), verdict.doubts[0])
         others = len(verdict.doubts) - 1
@@ -187,10 +189,11 @@ def _message(verdict: Verdict) -> str:
     if not judged and not verdict.warnings:
         return "nothing was asked for, and it ran"
     held = sum(1 for limit in judged if limit.passed)
-    return (
-        f"all {held} limits held"
-        if held > 1
-        else "the one limit held"
-        if held
-        else "no limit had a sample, which is tolerated"
-    )
+    kept = f"all {_limits(held)} held" if held == len(judged) else f"{held} of {_limits(len(judged))} held"
+    without = f"; {len(judged) - held} had no sample, which is tolerated" if held < len(judged) else ""
+    warned = f"; {_limits(len(verdict.warnings))} broken of budgets that only warn" if verdict.warnings else ""
+    return f"{kept}{without}{warned}"
+
+
+def _limits(count: int) -> str:
+    return "1 limit" if count == 1 else f"{count} limits"
