@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from .base import Model
+from .cel import rule, validated
 from .limits import Expression, MetricName
 from .metadata import ObjectMeta
 from .status import BudgetStatus
@@ -23,15 +24,11 @@ _LabelValue = Annotated[str, StringConstraints(max_length=63)]
 class LabelRequirement(Model):
     """One demand on a label."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-                    "message": "In and NotIn need values; Exists and DoesNotExist take none",
-                }
-            ]
-        }
+    model_config = validated(
+        rule(
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            "In and NotIn need values; Exists and DoesNotExist take none",
+        )
     )
 
     key: _LabelKey

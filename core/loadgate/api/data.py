@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from .base import Model
+from .cel import exactly_one, validated
 from .names import ShortText
 from .references import ConfigMapSource
 
@@ -14,16 +15,7 @@ MAX_INLINE_ROWS = 10_000
 class DataSource(Model):
     """Rows of named columns; `${data.SOURCE.COLUMN}` is this iteration's."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "[has(self.inline), has(self.csv), has(self.json)].filter(given, given).size() == 1",
-                    "message": "give exactly one of inline, csv and json",
-                }
-            ]
-        }
-    )
+    model_config = validated(exactly_one("inline", "csv", "json"))
 
     inline: (
         Annotated[

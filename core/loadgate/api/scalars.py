@@ -37,9 +37,7 @@ def _status(value: Any) -> Any:
 
 def _think(value: Any) -> str:
     if not isinstance(value, str):
-        raise PydanticCustomError(
-            "wrong_form", "must be a duration with a unit, like 1s, or a range of two, like 1s..3s"
-        )
+        raise PydanticCustomError("wrong_form", "must be a duration, like 1s, or a range of two, like 1s..3s")
     return value
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Model
+from .cel import exactly_one, rule, validated
 from .names import LabelName, Tags
 from .references import ConfigMapSource
 from .steps import Steps
@@ -28,8 +29,21 @@ Iterations = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Stages = Annotated[list[Stage], Field(min_length=1, max_length=MAX_STAGES)]
 
 
+_STEPS_OR_SCRIPT = exactly_one("steps", "script")
+_ENOUGH_VUS = rule(
+    "!has(self.maxVUs) || !has(self.preAllocatedVUs) || self.maxVUs >= self.preAllocatedVUs",
+    "maxVUs must be at least preAllocatedVUs",
+)
+_STAGES_TAKE_TIME = rule(
+    "!has(self.stages) || self.stages.exists(stage, !stage.duration.matches('^(0+[.]?0*[a-zµ]+)+$'))",
+    "at least one stage must take some time",
+)
+
+
 class ScenarioBase(Model):
     """What every executor takes."""
+
+    model_config = validated(_STEPS_OR_SCRIPT, _ENOUGH_VUS, _STAGES_TAKE_TIME)
 
     name: LabelName
     """The scenario's name, unique in the test; its samples carry it as the tag `scenario`."""

@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from .base import Model
+from .cel import at_most_one, exactly_one, rule, validated
 from .grammar import matcher
 from .grammar.status import describe_status
 from .names import Body, Headers, ShortText, Tags, Text, VariableName
@@ -25,10 +26,6 @@ BODIES = ("json", "form", "multipart", "text", "file")
 KINDS = ("request", "think", "group", "repeat", "while", "if", "choice")
 
 
-def _at_most_one(names: tuple[str, ...]) -> str:
-    return f"[{', '.join(f'has(self.{name})' for name in names)}].filter(given, given).size() <= 1"
-
-
 class Basic(Model):
     """A user's name and password, as RFC 7617 sends them."""
 
@@ -41,13 +38,7 @@ class Basic(Model):
 class Auth(Model):
     """How a request says who it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {"rule": "has(self.basic) != has(self.bearer)", "message": "give exactly one of basic and bearer"}
-            ]
-        }
-    )
+    model_config = validated(exactly_one("basic", "bearer"))
 
     basic: Basic | None = None
     """Basic authentication."""
@@ -58,13 +49,7 @@ class Auth(Model):
 class Part(Model):
     """One part of a multipart form."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {"rule": "has(self.value) != has(self.file)", "message": "give exactly one of value and file"}
-            ]
-        }
-    )
+    model_config = validated(exactly_one("value", "file"))
 
     name: ShortText
     """The form field's name."""
@@ -81,13 +66,7 @@ class Part(Model):
 class Request(Model):
     """One HTTP request."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {"rule": _at_most_one(BODIES), "message": f"give at most one body: {', '.join(BODIES)}"}
-            ]
-        }
-    )
+    model_config = validated(at_most_one("multipart", "text", "file"))
 
     name: ShortText | None = None
     """What it is called in thresholds, budgets and reports: `METHOD url` when left out. Set it where the URL varies."""
@@ -159,17 +138,7 @@ class Check(Model):
 class Extract(Model):
     """Where a variable's value comes from."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "[has(self.json), has(self.header), has(self.regex), has(self.cookie)]"
-                    ".filter(given, given).size() == 1",
-                    "message": "give exactly one of json, header, regex and cookie",
-                }
-            ]
-        }
-    )
+    model_config = validated(exactly_one("json", "header", "regex", "cookie"))
 
     json_: ShortText | None = None
     """A JSONPath (RFC 9535) into the body."""
@@ -243,27 +212,19 @@ class Branch(Model):
 class Step(Model):
     """One step of a journey: exactly one of request, think, group, repeat, while, if and choice."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "[has(self.request), has(self.think), has(self.group), has(self.repeat), "
-                    "has(self.__while__), has(self.__if__), has(self.choice)].filter(given, given).size() == 1",
-                    "message": "a step is exactly one of request, think, group, repeat, while, if and choice",
-                },
-                {
-                    "rule": "has(self.request) || (!has(self.check) && (!has(self.extract) || self.extract.size() == 0))",
-                    "message": "check and extract go with a request",
-                },
-            ]
-        }
+    model_config = validated(
+        exactly_one(*KINDS),
+        rule(
+            "has(self.request) || !(has(self.check) || (has(self.extract) && self.extract.size() > 0))",
+            "check and extract go with a request",
+        ),
     )
 
     request: Request | None = None
     """Send an HTTP request."""
     check: Check | None = None
     """What must hold of the request's response."""
-    extract: Annotated[dict[VariableName, Extract], Field(max_length=32)] = Field(default={})
+    extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
     """Variables to take from the request's response, by name; later steps write `${name}`."""
     think: ThinkText | None = None
     """Wait: a duration (`1s`), or a range that is drawn from evenly (`1s..3s`)."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from .base import Model
+from .cel import exactly_one, rule, validated
 from .names import URL_PATTERN, Headers, ShortText
 from .references import KeyRef, SecretSource
 from .units import Duration
@@ -37,16 +38,7 @@ class Timeouts(Model):
 class CaSource(Model):
     """Where a certificate authority's certificates come from."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "has(self.configMapKeyRef) != has(self.secretKeyRef)",
-                    "message": "give exactly one of configMapKeyRef and secretKeyRef",
-                }
-            ]
-        }
-    )
+    model_config = validated(exactly_one("configMapKeyRef", "secretKeyRef"))
 
     config_map_key_ref: KeyRef | None = None
     """A key of a ConfigMap that holds PEM certificates."""
@@ -57,13 +49,7 @@ class CaSource(Model):
 class TLS(Model):
     """How https is spoken with the target."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {"rule": "has(self.cert) == has(self.key)", "message": "cert and key go together"}
-            ]
-        }
-    )
+    model_config = validated(rule("has(self.cert) == has(self.key)", "cert and key go together"))
 
     verify: bool = True
     """Whether the target's certificate must be valid. If not, anyone in between can read what is sent."""
