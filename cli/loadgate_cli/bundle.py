@@ -136,14 +136,26 @@ def _refuse_doubles(bundle: Bundle) -> None:
 
 
 def _change(entry: Entry, changes: Sequence[Override]) -> None:
-    """Apply `--set`, and validate what comes of it."""
-    if not changes or entry.test is None or entry.faults:
+    """Apply `--set`, and validate what comes of it: a change may well set right what the file has wrong."""
+    if not changes or entry.raw.get("kind") != "LoadTest":
         return
+    written = {(fault.path, fault.message) for fault in _faults_of(entry.raw)}
+    entry.faults = [fault for fault in entry.faults if (fault.path, fault.message) not in written]
     try:
         entry.raw = overrides.apply(changes, entry.raw)
         entry.model = documents.validate_loadtest(entry.raw)
     except InvalidSpec as error:
+        entry.model = None
         entry.faults += [_blamed(entry, fault, changes) for fault in error.faults]
+
+
+def _faults_of(raw: dict[str, Any]) -> list[Fault]:
+    """What is wrong with a manifest's values, and not with its YAML."""
+    try:
+        documents.validate_loadtest(raw)
+    except InvalidSpec as error:
+        return error.faults
+    return []
 
 
 def _blamed(entry: Entry, fault: Fault, changes: Sequence[Override]) -> Fault:
@@ -196,7 +208,9 @@ def _resolve_config_maps(bundle: Bundle, entry: Entry) -> None:
     namespace = entry.identity[1]
     for ref in refs.references(entry.raw, refs.CONFIG_MAP):
         found = _find(bundle, "ConfigMap", namespace, ref.name) or _from_folder(bundle, entry, ref)
-        if found is None:
+        if isinstance(found, Fault):
+            entry.faults.append(found)
+        elif found is None:
             hint = f"give its manifest too, or a folder {ref.name}/ beside this file with a file {ref.key}"
             entry.fault((*ref.path, "name"), f"there is no ConfigMap {ref.name!r}", hint)
         elif ref.key not in _keys(found):
@@ -205,14 +219,13 @@ def _resolve_config_maps(bundle: Bundle, entry: Entry) -> None:
             _check_script(bundle, entry, found, ref.key)
 
 
-def _from_folder(bundle: Bundle, entry: Entry, ref: refs.Reference) -> Entry | None:
+def _from_folder(bundle: Bundle, entry: Entry, ref: refs.Reference) -> Entry | Fault | None:
     folder = refs.folder_of(entry.source.folder, ref.name) if entry.source is not None else None
     if folder is None:
         return None
     made = refs.config_map(folder, entry.identity[1])
     if isinstance(made, Fault):
-        entry.faults.append(made)
-        made = {"kind": "ConfigMap", "metadata": {"name": ref.name}, "data": {ref.key: ""}}
+        return made
     found = Entry(made, source=Source(str(folder), "", folder))
     bundle.entries.append(found)
     return found

@@ -45,13 +45,18 @@ def apply(overrides: Iterable[Override], raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _divide(argument: str) -> tuple[str, str, str]:
-    """At the first equals sign outside of brackets and quotes."""
-    depth = 0
+    """At the first equals sign that has a path before it: names in brackets may hold some of their own."""
     for place, sign in enumerate(argument):
-        depth += (sign == "[") - (sign == "]")
-        if sign == "=" and depth <= 0:
-            return argument[:place], "=", argument[place + 1 :]
-    return argument, "", ""
+        if sign == "=" and _is_path(argument[:place]):
+            return argument[:place], sign, argument[place + 1 :]
+    return argument.partition("=")
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(parse_path(text))
+    except ValueError:
+        return False
 
 
 def _path(text: str) -> Path:
