@@ -83,6 +83,13 @@ class ErrorRate(Model):
 class PerformanceBudgetSpec(Model):
     """What a PerformanceBudget asks for."""
 
+    model_config = validated(
+        rule(
+            "has(self.responseTime) || has(self.throughput) || has(self.errorRate) || has(self.metrics)",
+            "give at least one of responseTime, throughput, errorRate and metrics",
+        )
+    )
+
     selector: LabelSelector | None = None
     """Which LoadTests of this namespace it judges. Left out, only those that name it in `spec.budgets`."""
     enforcement: Literal["Fail", "Warn"] = "Fail"

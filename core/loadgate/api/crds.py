@@ -25,7 +25,7 @@ _LOADTEST_COLUMNS = [
     ("p95", "string", ".status.summary.p95", 0, "95 % of the response times were at most this"),
     ("Failed", "string", ".status.summary.failedRate", 0, "The share of requests that failed"),
     ("Run", "integer", ".status.run.number", 1, "Counts this test's runs"),
-    ("Budgets", "string", ".status.budgets", 1, "The budgets that judge it"),
+    ("Budgets", "string", ".status.budgets[*]", 1, "The budgets that judge it"),
     ("Target", "string", ".spec.target.url", 1, "Where the load goes"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
 ]

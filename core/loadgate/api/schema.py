@@ -66,7 +66,7 @@ class _Writer:
             written |= self._properties(raw, within)
         written |= self._map(raw, within)
         if "x-loadgate-or-text" in raw:
-            written = _or_text(raw["x-loadgate-or-text"]["schema"])
+            written = _or_text(written, raw["x-loadgate-or-text"]["schema"])
         return _described(raw, _bodies(written))
 
     def _reference(self, raw: Schema, within: tuple[str, ...]) -> Schema:
@@ -135,9 +135,14 @@ def _keys_match(pattern: str) -> Schema:
     return rule(f"self.all(key, key.matches('{pattern}'))", f"names must be {PATTERNS[pattern]}")
 
 
-def _or_text(text: Schema) -> Schema:
-    """An object or a text: its shape is left open, but for the text's pattern, which objects pass."""
-    return {_OPEN: True, **{key: text[key] for key in ("pattern", "maxLength") if key in text}}
+def _or_text(written: Schema, text: Schema) -> Schema:
+    """An object or a text: its type is left open; the pattern is for the text, and the properties are the object's."""
+    return {
+        _OPEN: True,
+        "pattern": text["pattern"],
+        "maxLength": text["maxLength"],
+        "properties": written["properties"],
+    }
 
 
 def _bodies(written: Schema) -> Schema:
@@ -146,7 +151,7 @@ def _bodies(written: Schema) -> Schema:
     if not set(BODIES) <= set(properties):
         return written
     pairs = [pair for pair in itertools.combinations(BODIES, 2) if set(pair) & {"json", "form"}]
-    return {**written, "allOf": [{"not": {"required": list(pair)}} for pair in pairs]}
+    return {**written, "not": {"anyOf": [{"required": list(pair)} for pair in pairs]}}
 
 
 def merge_by_executor(schemas: dict[str, Schema]) -> Schema:

@@ -141,7 +141,7 @@ def _check_extract(findings: Findings, name: str, source: Node) -> None:
     if source["regex"].text is not None:
         group = source["group"].number
         findings.parsed(source["regex"], partial(regex.parse, group=1 if group is None else group))
-    if "pick" in source and not ("json" in source or "regex" in source):
+    if source["pick"].value not in (None, "first") and not ("json" in source or "regex" in source):
         findings.add(source["pick"], "goes with json or regex only")
-    if "group" in source and "regex" not in source:
+    if source["group"].value not in (None, 1) and "regex" not in source:
         findings.add(source["group"], "goes with regex only")
