@@ -117,6 +117,7 @@ class Reason(Documented):
     ResultUnreadable = "ResultUnreadable", "the stored result is gone or damaged, so nothing can be judged again"
 
     # of a budget
+    Accepted = "Accepted", "the budget can be used"
     NoResults = "NoResults", "no test that the budget judges has a result yet"
 
 

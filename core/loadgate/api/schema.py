@@ -128,6 +128,8 @@ def _default(raw: Schema, written: Schema) -> Any:
         return None
     if isinstance(default, dict) and written.get("type") == "object":
         return {} if any("default" in part for part in written.get("properties", {}).values()) else None
+    if isinstance(default, dict):
+        return {key: value for key, value in default.items() if value is not None}
     return default
 
 
@@ -136,13 +138,8 @@ def _keys_match(pattern: str) -> Schema:
 
 
 def _or_text(written: Schema, text: Schema) -> Schema:
-    """An object or a text: its type is left open; the pattern is for the text, and the properties are the object's."""
-    return {
-        _OPEN: True,
-        "pattern": text["pattern"],
-        "maxLength": text["maxLength"],
-        "properties": written["properties"],
-    }
+    """An object or a text: its type is left open; the properties are the object's, and the rest is the text's."""
+    return {_OPEN: True, **{key: text[key] for key in ("pattern", "maxLength")}, "properties": written["properties"]}
 
 
 def _bodies(written: Schema) -> Schema:
