@@ -7,6 +7,7 @@ from loadgate.api.units import Duration
 from .errors import GrammarError
 
 _LONGEST_TEXT = 64
+_DURATION_HINT = "durations are written like 500ms, 1.5s or 2m30s"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?(B|kB|KB|MB|GB|KiB|MiB|GiB|Ki|Mi|Gi)?", re.ASCII)
 _UNIT_BYTES = {
     "B": 1,
@@ -26,11 +27,11 @@ _UNIT_BYTES = {
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration (`1m30s`, `250ms`)."""
     if len(text) > _LONGEST_TEXT:
-        raise GrammarError(f"{text[:_LONGEST_TEXT]!r}… is no duration")
+        raise GrammarError(f"{text[:_LONGEST_TEXT]!r}… is no duration", hint=_DURATION_HINT)
     try:
         return Duration(text).seconds
     except ValueError as error:
-        raise GrammarError(str(error), hint="durations are written like 500ms, 1.5s or 2m30s") from error
+        raise GrammarError(str(error), hint=_DURATION_HINT) from error
 
 
 def parse_size(text: str) -> float:

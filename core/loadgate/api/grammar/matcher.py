@@ -13,12 +13,11 @@
 Texts may hold `${…}`, but for regular expressions, which are compiled once.
 """
 
+import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-
-import orjson
 
 from . import regex, template
 from .amounts import parse_duration, parse_size
@@ -160,4 +159,4 @@ def number_of(text: str) -> float | None:
 
 
 def _json(value: float | str | None) -> str:
-    return orjson.dumps(value).decode()
+    return json.dumps(value)
