@@ -25,14 +25,13 @@ _LOADTEST_COLUMNS = [
     ("p95", "string", ".status.summary.p95", 0, "95 % of the response times were at most this"),
     ("Failed", "string", ".status.summary.failedRate", 0, "The share of requests that failed"),
     ("Run", "integer", ".status.run.number", 1, "Counts this test's runs"),
-    ("Budgets", "string", ".status.budgets[*]", 1, "The budgets that judge it"),
+    ("Budgets", "string", ".status.budgets", 1, "The budgets that judge it"),
     ("Target", "string", ".spec.target.url", 1, "Where the load goes"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
 ]
 _BUDGET_COLUMNS = [
     ("Satisfied", "string", ".status.conditions[?(@.type=='Satisfied')].status", 0, "Whether all its tests hold it"),
     ("Enforcement", "string", ".spec.enforcement", 0, "Whether a broken limit fails the test"),
-    ("Tests", "string", ".status.loadTests[*].name", 1, "The tests that it judges"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
 ]
 
