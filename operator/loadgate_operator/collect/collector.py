@@ -43,9 +43,13 @@ class _Known:
 class Collector:
     """Talks with runners, many at a time. No call raises for anything that a runner does or doesn't do."""
 
-    def __init__(self, client: RunnerClient, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, client: RunnerClient, clock: Callable[[], float], scraped: Callable[[int, int], None] | None = None
+    ) -> None:
+        """`clock` tells Unix seconds; `scraped` is told how many runners answered each poll, and how many didn't."""
         self._client = client
         self._clock = clock
+        self._scraped = scraped
         self._runs: dict[str, _Known] = {}
 
     async def poll(self, runners: Sequence[Runner], *, full: bool = False) -> list[RunnerAnswer]:
@@ -56,6 +60,9 @@ class Collector:
         answers = list(await asyncio.gather(*(self._poll(runner, full=full) for runner in runners)))
         for run in {runner.run for runner in runners}:
             self._see(run)
+        if self._scraped is not None:
+            silent = sum(1 for answer in answers if answer.fault)
+            self._scraped(len(answers) - silent, silent)
         return answers
 
     async def arm(self, runners: Sequence[Runner]) -> list[RunnerAnswer]:
