@@ -1,0 +1,96 @@
+"""The VUs of one scenario's share: tasks that begin, retire, and are cut off when their time to end is over."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from loadgate_runner.executors.events import Event
+
+NEVER = math.inf
+
+
+class Worker(Protocol):
+    """A VU as executors see it. Cancelling `iterate` interrupts the iteration, which the worker counts."""
+
+    async def iterate(self, number: int, due: float) -> bool:
+        """Do iteration `number`, due at `due` (seconds from the scenario's start). False: this VU can do no more."""
+
+
+class Stage(Protocol):
+    """What a crew works with: a clock, workers to be had, and someone who counts."""
+
+    def clock(self) -> float:
+        """Seconds from the scenario's start."""
+
+    def hire(self, vu: int) -> Worker:
+        """A worker for VU number `vu`; cheap, since it may be asked for while load runs."""
+
+    def dismiss(self, worker: Worker) -> None:
+        """A worker that is needed no more."""
+
+    def vus(self, change: int) -> None:
+        """So many more (or fewer) VUs are at work."""
+
+    def drop(self, due: float) -> None:
+        """An iteration that was due could not begin."""
+
+
+class Crew(ABC):
+    """Performs an executor's events; the drive loop says when."""
+
+    def __init__(self, stage: Stage, changed: Callable[[], None]) -> None:
+        self._stage = stage
+        self._changed = changed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_call = NEVER
+        self.fault: BaseException | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether any VU is at work."""
+        return bool(self._tasks)
+
+    @abstractmethod
+    def perform(self, event: Event) -> None:
+        """Do what is due."""
+
+    def retire_all(self, expires: float) -> None:
+        """Let nobody begin anything; who isn't done at `expires` is cut off then. May be said again, to hurry."""
+        self._last_call = min(self._last_call, expires)
+
+    def next_expiry(self) -> float:
+        """When someone is to be cut off next; infinity when nobody is."""
+        return self._last_call
+
+    def expire(self, now: float) -> None:
+        """Cut off those whose time is over."""
+        if now >= self._last_call:
+            self._last_call = NEVER
+            for task in self._tasks:
+                task.cancel()
+
+    def close(self) -> int:
+        """Let go of all VUs. Returns how many are still at work, having withstood being cancelled."""
+        left = len(self._tasks)
+        self._tasks.clear()
+        return left
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fault = self.fault or error
+            self._changed()
+        elif not self._tasks:
+            self._changed()
