@@ -25,10 +25,13 @@ def begin(view: View) -> Decision:
         return over(view, (), Ledger(end=called_off))
     if view.wanted != view.run.spec_hash:
         return _renamed(view)
-    if others := other_jobs(view):
+    others, trouble = other_jobs(view), missing_inputs(view)
+    if end := start_deadline(view, trouble[1] if trouble else _last_word(view)):
+        return over(view, (), Ledger(end=end))
+    if others:
         return _wait_for(view, others)
-    if trouble := missing_inputs(view):
-        return _hold(view, *trouble)
+    if trouble:
+        return view.under_way(Phase.Pending, *trouble, after=view.settings.live)
     return view.under_way(
         Phase.Starting,
         Reason.Preparing,
@@ -89,10 +92,9 @@ def _list(kind: str, missing: tuple[str, ...]) -> str:
     )
 
 
-def _hold(view: View, reason: str, message: str) -> Decision:
-    if end := start_deadline(view, message):
-        return over(view, (), Ledger(end=end))
-    return view.under_way(Phase.Pending, reason, message, after=view.settings.live)
+def _last_word(view: View) -> str:
+    """What the status says already of why nothing could be made."""
+    return next((one.message for one in view.status.conditions), "the run's objects could not be made")
 
 
 def start_deadline(view: View, why: str) -> End | None:

@@ -1,4 +1,4 @@
-"""Why a run ends before its load is through, each reason in one place. Pure questions; who asks writes the answer down."""
+"""Why a run ends before its load is through, each reason in one place. Pure; who asks writes the answer down."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def _overdue(view: View, ledger: Ledger, elapsed: float) -> End | None:
     if elapsed <= planned + view.settings.stop_margin:
         return None
     message = (
-        f"the load was planned to be over after {format_duration(planned)} and wasn't after {format_duration(elapsed)}; "
-        "look at the runners' logs"
+        f"the load was planned to be over after {format_duration(planned)} and wasn't after "
+        f"{format_duration(elapsed)}; look at the runners' logs"
     )
     doubt = Doubt(DoubtReason.DeadlineExceeded, message, format_duration(elapsed))
     return End(doubt.reason, message, view.now, doubt=doubt)

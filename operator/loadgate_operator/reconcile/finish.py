@@ -87,7 +87,7 @@ def _called_off(view: View, runners: Sequence[Runner], ledger: Ledger) -> dict[s
         "load": None,
         "runners": _counts(view, [runner.stand is Stand.FINISHED for runner in runners]),
         "summary": summarise(measured) if measured.requests else None,
-        **rows.judged(view.status, Outcome.Aborted, Reason.Aborted, message, view.generation, view.now),
+        **rows.judged(view.stamp, Outcome.Aborted, Reason.Aborted, message),
     }
 
 

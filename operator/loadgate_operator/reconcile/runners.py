@@ -63,11 +63,12 @@ class Runner:
 
 def chosen(run: RunSeen, now: float, settings: Settings) -> list[Runner]:
     """The runners of the ledger, by index."""
-    pods = {pod.uid: pod for pod in run.pods}
-    return [_stand(run, index, uid, pods.get(uid), now, settings) for index, uid in enumerate(run.ledger.chosen)]
+    return [_stand(run, index, now, settings) for index in range(len(run.ledger.chosen))]
 
 
-def _stand(run: RunSeen, index: int, uid: str, pod: PodSeen | None, now: float, settings: Settings) -> Runner:
+def _stand(run: RunSeen, index: int, now: float, settings: Settings) -> Runner:
+    uid = run.ledger.chosen[index]
+    pod = next((pod for pod in run.pods if pod.uid == uid), None)
     answer = run.answers.get(uid)
     stand, why = _judge(answer, pod, now, settings)
     if stand is Stand.LOST and pod is None and (other := _replacement(run.pods, index, uid)):
@@ -78,10 +79,10 @@ def _stand(run: RunSeen, index: int, uid: str, pod: PodSeen | None, now: float, 
 def _judge(answer: RunnerAnswer | None, pod: PodSeen | None, now: float, settings: Settings) -> tuple[Stand, str]:
     state = answer.report.state if answer and answer.report else None
     there = pod is not None and not pod.over
-    if answer and answer.snapshot and answer.snapshot.state == RunnerState.FINISHED:
-        # A live view may be of the last moment too; while the pod is there the whole of it can still be had.
-        if not there or state is RunnerState.FINISHED:
-            return Stand.FINISHED, ""
+    ended = answer and answer.snapshot and answer.snapshot.state == RunnerState.FINISHED
+    # A live view may be of the last moment too; while the pod is there the whole of it can still be had.
+    if ended and (state is RunnerState.FINISHED or not there):
+        return Stand.FINISHED, ""
     if pod is None:
         return Stand.LOST, "its pod is gone"
     if pod.over:

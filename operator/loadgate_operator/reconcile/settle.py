@@ -1,4 +1,4 @@
-"""No run is under way: whether another is to begin, what the last one's verdict is now, and what can be cleared away."""
+"""No run is under way: whether another is to begin, what the verdict is now, and what can be cleared away."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _all_faults(view: View) -> str:
 
 
 def _blocked(view: View, reason: str, message: str) -> Decision:
-    changes = summarise.blocked(view.status, reason, message, view.generation, view.now)
+    changes = summarise.blocked(view.stamp, reason, message)
     return Decision((), view.status.model_copy(update=changes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from loadgate.api.status import Condition
 from loadgate_operator.reconcile.clock import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from loadgate.api.status import LoadTestStatus
     from loadgate.verdict import Verdict
@@ -37,65 +38,64 @@ class Row(Enum):
     BLOCKED = (None, YES, NO, NO, UNKNOWN)
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What a new status takes over from the one before, the generation that it speaks of, and when (Unix seconds)."""
+
+    status: LoadTestStatus
+    generation: int
+    now: float
+
+
 def conditions(
-    row: Row,
-    reason: str,
-    message: str,
-    *,
-    before: Sequence[Condition],
-    generation: int,
-    now: float,
-    reasons: Mapping[ConditionType, str] | None = None,
+    row: Row, reason: str, message: str, stamp: Stamp, reasons: Mapping[ConditionType, str] | None = None
 ) -> list[Condition]:
     """A row's conditions. `reasons` are those that differ from `reason`.
 
-    A condition keeps the time of its last transition while its status stays what it was `before`.
+    A condition keeps the time of its last transition while its status stays what it was before.
     """
-    times = {(condition.type, condition.status): condition.last_transition_time for condition in before}
+    times = {(one.type, one.status): one.last_transition_time for one in stamp.status.conditions}
     return [
         Condition(
             type=kind,
             status=status,
             reason=str((reasons or {}).get(kind, reason)),
             message=message if len(message) <= MOST_MESSAGE else message[: MOST_MESSAGE - 1] + "…",
-            last_transition_time=times.get((kind, status)) or moment(now),
-            observed_generation=generation,
+            last_transition_time=times.get((kind, status)) or moment(stamp.now),
+            observed_generation=stamp.generation,
         )
         for kind, status in zip(_TYPES, row.value, strict=True)
         if status is not None
     ]
 
 
-def under_way(
-    status: LoadTestStatus, phase: Phase, reason: str, message: str, generation: int, now: float
-) -> dict[str, object]:
+def under_way(stamp: Stamp, phase: Phase, reason: str, message: str) -> dict[str, object]:
     """The changes to a status whose run is under way."""
-    row = conditions(Row.UNDER_WAY, reason, message, before=status.conditions, generation=generation, now=now)
-    return {"phase": phase, "observed_generation": generation, "conditions": row}
+    row = conditions(Row.UNDER_WAY, reason, message, stamp)
+    return {"phase": phase, "observed_generation": stamp.generation, "conditions": row}
 
 
-def blocked(status: LoadTestStatus, reason: str, message: str, generation: int, now: float) -> dict[str, object]:
+def blocked(stamp: Stamp, reason: str, message: str) -> dict[str, object]:
     """The changes to a status where nothing can run until someone acts."""
-    row = conditions(Row.BLOCKED, reason, message, before=status.conditions, generation=generation, now=now)
-    return {"phase": Phase.Pending, "observed_generation": generation, "conditions": row}
+    row = conditions(Row.BLOCKED, reason, message, stamp)
+    return {"phase": Phase.Pending, "observed_generation": stamp.generation, "conditions": row}
 
 
-def judged(
-    status: LoadTestStatus, outcome: Outcome, reason: str, message: str, generation: int, now: float
-) -> dict[str, object]:
+def judged(stamp: Stamp, outcome: Outcome, reason: str, message: str) -> dict[str, object]:
     """The changes to a status whose run is over, with the reason that `why` found."""
-    row, reasons = _final_row(outcome, reason)
-    found = conditions(row, reason, message, before=status.conditions, generation=generation, now=now, reasons=reasons)
-    return {"phase": outcome.phase, "observed_generation": generation, "conditions": found}
+    row, reasons = _final_row(outcome)
+    found = conditions(row, reason, message, stamp, reasons)
+    return {"phase": outcome.phase, "observed_generation": stamp.generation, "conditions": found}
 
 
-def again(status: LoadTestStatus, generation: int) -> dict[str, object]:
+def again(stamp: Stamp) -> dict[str, object]:
     """The changes to a status that says of another generation what it said before."""
-    same = [condition.model_copy(update={"observed_generation": generation}) for condition in status.conditions]
+    generation = stamp.generation
+    same = [condition.model_copy(update={"observed_generation": generation}) for condition in stamp.status.conditions]
     return {"observed_generation": generation, "conditions": same}
 
 
-def _final_row(outcome: Outcome, reason: str) -> tuple[Row, dict[ConditionType, str]]:
+def _final_row(outcome: Outcome) -> tuple[Row, dict[ConditionType, str]]:
     if outcome is Outcome.Passed:
         return Row.PASSED, {ConditionType.Complete: Reason.RunFinished}
     if outcome is Outcome.Inconclusive:

@@ -33,7 +33,7 @@ def verdict_changes(view: View, result: Result, judged_by: str) -> dict[str, Any
         "budgets": sorted(budget["metadata"]["name"] for budget in result.budgets),
         "violations": _counted(view.status, verdict),
         "doubts": doubts_of_verdict(verdict),
-        **rows.judged(view.status, verdict.outcome, reason, verdict.message, view.generation, view.now),
+        **rows.judged(view.stamp, verdict.outcome, reason, verdict.message),
     }
 
 
@@ -66,7 +66,8 @@ def budget_manifests(budgets: Iterable[PerformanceBudget]) -> tuple[dict[str, An
 def verdict_now(view: View) -> Decision:
     """The verdict of the run that is over: judged again where the limits are other ones, else as it was."""
     stored = view.observed.result
-    if stored is None or stored.result.run.id != view.run.id:
+    settled = judged_as_wanted(view) and view.status.phase is (view.run.verdict or Outcome.Inconclusive).phase
+    if settled or stored is None or stored.result.run.id != view.run.id:
         return _as_it_was(view)
     wanted = limits_hash(view.test, view.observed.budgets)
     if view.run.verdict is Outcome.Aborted or stored.judged_by == wanted:
@@ -87,9 +88,8 @@ def _again(view: View, result: Result, wanted: str) -> Decision:
     judged = replace(result, verdict=verdict, budgets=budget_manifests(view.observed.budgets))
     changes = verdict_changes(view, judged, wanted)
     said = RecordEvent("Normal", Reason.Judging, f"run {view.run.id} judged by other limits: {verdict.message}")
-    return Decision(
-        (StoreResult(view.run.id, view.run.number, judged, wanted), said), view.status.model_copy(update=changes)
-    )
+    keep = [] if view.observed.unstorable else [StoreResult(view.run.id, view.run.number, judged, wanted)]
+    return Decision((*keep, said), view.status.model_copy(update=changes))
 
 
 def judged_as_wanted(view: View) -> bool:
@@ -102,15 +102,15 @@ def _as_it_was(view: View) -> Decision:
     outcome = view.run.verdict or Outcome.Inconclusive
     if not judged_as_wanted(view):
         message = (
-            f"the limits are other ones than run {view.run.id} was judged by, and its stored result is gone or damaged; "
-            "set the annotation loadgate.dev/rerun to a new value to measure again"
+            f"the limits are other ones than run {view.run.id} was judged by, and its stored result is gone or "
+            "damaged; set the annotation loadgate.dev/rerun to a new value to measure again"
         )
-        changes = rows.blocked(view.status, Reason.ResultUnreadable, message, view.generation, view.now)
+        changes = rows.blocked(view.stamp, Reason.ResultUnreadable, message)
         return Decision((), view.status.model_copy(update=changes))
     if view.status.phase is outcome.phase:
-        return Decision((), view.status.model_copy(update=rows.again(view.status, view.generation)))
+        return Decision((), view.status.model_copy(update=rows.again(view.stamp)))
     reason, message = _from_status(view, outcome)
-    changes = rows.judged(view.status, outcome, reason, message, view.generation, view.now)
+    changes = rows.judged(view.stamp, outcome, reason, message)
     return Decision((), view.status.model_copy(update=changes))
 
 

@@ -46,6 +46,11 @@ class View:
         return int((self.observed.load_test or {}).get("metadata", {}).get("generation", 0))
 
     @property
+    def stamp(self) -> summarise.Stamp:
+        """What every new status begins with."""
+        return summarise.Stamp(self.status, self.generation, self.now)
+
+    @property
     def test(self) -> LoadTest:
         """The valid test; asked for only where `problem` says nothing."""
         if self.observed.test is None:
@@ -115,6 +120,6 @@ class View:
         **changes: Any,
     ) -> Decision:
         """A decision of a run that goes on: what to do, and a status of the row that says so."""
-        row = summarise.under_way(self.status, phase, reason, message, self.generation, self.now)
+        row = summarise.under_way(self.stamp, phase, reason, message)
         status = self.status.model_copy(update={**changes, **row})
         return Decision(tuple(actions), status, self.settings.live if after is None else after)
