@@ -29,3 +29,10 @@ class Model(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values under the manifest's names, without what is unset."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def kept_null(model: BaseModel, serialized: dict[str, Any], name: str) -> dict[str, Any]:
+    """What was serialized, with the field as null where it was given as null and so means something."""
+    if name in model.model_fields_set and getattr(model, name) is None:
+        return {**serialized, type(model).model_fields[name].alias or name: None}
+    return serialized

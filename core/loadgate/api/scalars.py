@@ -3,10 +3,13 @@
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 Scalar = str | int | float | bool | None
 _FREE = {"x-kubernetes-preserve-unknown-fields": True}
+OPEN_VALUE: JsonDict = {**_FREE, "nullable": True}
+"""The schema of a value that may be anything."""
 _LONGEST_TEXT = 8192
 
 
@@ -53,7 +56,7 @@ def _given(value: Any) -> Any:
     return _scalar(value)
 
 
-MatcherValue = Annotated[Scalar, PlainValidator(_scalar), WithJsonSchema(_FREE | {"nullable": True})]
+MatcherValue = Annotated[Scalar, PlainValidator(_scalar), WithJsonSchema(OPEN_VALUE)]
 """What a value must be, in the matcher grammar: a value to equal, or a text such as `>=3`, `exists` or `~regex`."""
 
 QueryValue = Annotated[Scalar | list[Scalar], PlainValidator(_scalar_or_list), WithJsonSchema(_FREE)]

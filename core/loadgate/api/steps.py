@@ -3,15 +3,15 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
-from .base import Model
+from .base import Model, kept_null
 from .cel import at_most_one, exactly_one, rule, validated
 from .grammar import matcher
 from .grammar.status import describe_status
 from .names import Body, Headers, ShortText, Tags, Text, VariableName
 from .references import ConfigMapSource
-from .scalars import GivenMatcher, MatcherValue, QueryValue, StatusValue, ThinkText
+from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
 
 MAX_DEPTH = 5
@@ -78,7 +78,7 @@ class Request(Model):
     """Headers; values may hold `${...}`."""
     query: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] = Field(default={})
     """Query parameters, encoded for you: a value, or a list of values for one name. Texts may hold `${...}`."""
-    json_: Any = Field(default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    json_: Any = Field(default=None, json_schema_extra=OPEN_VALUE)
     """A body that is sent as JSON; any text in it may hold `${...}`."""
     form: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] | None = None
     """A body that is sent as an HTML form (`application/x-www-form-urlencoded`); texts may hold `${...}`."""
@@ -100,6 +100,10 @@ class Request(Model):
     """Tags of its samples, for thresholds such as `http_req_duration{area:shop}`."""
     compressed: bool = True
     """Whether to ask for a compressed response."""
+
+    @model_serializer(mode="wrap")
+    def _keep_null(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return kept_null(self, serialize(self), "json_")
 
     @property
     def label(self) -> str:
@@ -150,10 +154,14 @@ class Extract(Model):
     """A cookie that the response sets."""
     pick: Literal["first", "last", "random", "all"] = "first"
     """Which of several values: `all` gives a list."""
-    group: Annotated[int, Field(ge=0, le=99)] = 1
-    """Which group of the regular expression; 0 is the whole match."""
-    default: Any = Field(default=None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    group: Annotated[int, Field(ge=0, le=99)] | None = None
+    """Which group of the regular expression: 0 is the whole match. The first when left out, or all if there is none."""
+    default: Any = Field(default=None, json_schema_extra=OPEN_VALUE)
     """The value where nothing is found. Without one, the iteration ends there and counts as failed."""
+
+    @model_serializer(mode="wrap")
+    def _keep_null(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return kept_null(self, serialize(self), "default")
 
 
 class Group(Model):

@@ -153,7 +153,7 @@ def _from_json(path: jsonpath.JSONPath, pick: str) -> Take:
 def _from_regex(extract: Extract, pattern: str) -> Take:
     try:
         compiled = regex.parse(pattern)
-        group = extract.group if "group" in extract.model_fields_set or compiled.groups else 0
+        group = min(1, compiled.groups) if extract.group is None else extract.group
         regex.parse(pattern, group=group)
     except GrammarError as error:
         raise JourneyError(f"{pattern!r}: {error.message}") from error

@@ -139,9 +139,9 @@ def _check_extract(findings: Findings, name: str, source: Node) -> None:
     if source["json"].text is not None:
         findings.parsed(source["json"], jsonpath.parse)
     if source["regex"].text is not None:
-        group = source["group"].number
-        findings.parsed(source["regex"], partial(regex.parse, group=1 if group is None else group))
-    if source["pick"].value not in (None, "first") and not ("json" in source or "regex" in source):
-        findings.add(source["pick"], "goes with json or regex only")
-    if source["group"].value not in (None, 1) and "regex" not in source:
+        findings.parsed(source["regex"], partial(regex.parse, group=source["group"].number or 0))
+    check_fixed(findings, source["default"])
+    if source["pick"].value not in (None, "first") and "cookie" in source:
+        findings.add(source["pick"], "goes with json, regex and header only")
+    if "group" in source and "regex" not in source:
         findings.add(source["group"], "goes with regex only")
