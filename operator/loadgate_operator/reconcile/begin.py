@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from loadgate.api.conditions import Phase, Reason
 from loadgate.api.units import format_duration
-from loadgate.verdict import start_deadline_exceeded
+from loadgate.verdict import interrupted, start_deadline_exceeded
 from loadgate_operator.cluster.port import Kind
 from loadgate_operator.reconcile.finish import job_deleted, over
 from loadgate_operator.reconcile.identity import run_id
@@ -51,7 +51,13 @@ def _called_off(view: View) -> End | None:
         return End(Reason.Aborted, "the spec was changed and can't be used any more", view.now, aborted=True)
     if view.suspended:
         return End(Reason.Suspended, "suspended before it began", view.now, aborted=True)
-    return None
+    return by_hand(view, 0.0, 0.0) if view.observed.interrupted else None
+
+
+def by_hand(view: View, elapsed: float, planned: float) -> End:
+    """The end of a run that whoever runs the operator calls off; both in seconds."""
+    doubt = interrupted(elapsed, planned)
+    return End(doubt.reason, doubt.message, view.now, graceful=True, doubt=doubt)
 
 
 def _renamed(view: View) -> Decision:

@@ -10,7 +10,7 @@ from loadgate.control import BlockState
 from loadgate.metrics import merge_all
 from loadgate.verdict import Doubt, deadline_exceeded, live_abort, setup_failed
 from loadgate_operator.reconcile import progress
-from loadgate_operator.reconcile.begin import start_deadline
+from loadgate_operator.reconcile.begin import by_hand, start_deadline
 from loadgate_operator.reconcile.ledger import End
 from loadgate_operator.reconcile.runners import Stand
 
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 
 def called_off(view: View, *, done: bool = False) -> End | None:
-    """The user wants something else. A load that is `done` can't be suspended any more, and is judged."""
+    """Someone wants something else. A load that is `done` can't be called off any more, and is judged."""
     if view.changed:
         return End(Reason.Aborted, view.changed, view.now, aborted=True)
     if view.suspended and not done:
         return End(Reason.Suspended, "spec.suspend is true", view.now, aborted=True, graceful=True)
+    if view.observed.interrupted and not done:
+        ledger = view.seen.ledger
+        elapsed = 0.0 if ledger.start_at is None else max(0.0, view.now - ledger.start_at)
+        return by_hand(view, elapsed, ledger.duration)
     return None
 
 

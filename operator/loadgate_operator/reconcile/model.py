@@ -136,7 +136,8 @@ class Observed:
 
     `load_test` is None where there is none; `test` is its validated model, None where `faults` say why not.
     `run` is that of `status.run` where its Job or pods of it exist. `budgets` judge this test; `budget_faults` say
-    which that it names don't exist or aren't valid. `unstorable` says why the result of the run can't be kept, where
+    which that it names don't exist or aren't valid. `interrupted` says that whoever runs the operator calls the run
+    off: what was measured is kept and judged, and nothing begins any more. `unstorable` says why the result of the run can't be kept, where
     that was tried and refused.
     """
 
@@ -152,6 +153,7 @@ class Observed:
     run: RunSeen | None = None
     result: StoredResult | None = None
     owned: tuple[Owned, ...] = ()
+    interrupted: bool = False
     unstorable: str = ""
     settings: Settings = field(default_factory=Settings)
 

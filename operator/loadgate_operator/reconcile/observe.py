@@ -74,8 +74,8 @@ class Observer:
         self._clock = clock
         self._validated: dict[tuple[str, str, str], _Validated] = {}
 
-    async def observe(self, namespace: str, name: str) -> Sight:
-        """All there is to know of one LoadTest."""
+    async def observe(self, namespace: str, name: str, *, interrupted: bool = False) -> Sight:
+        """All there is to know of one LoadTest. `interrupted`: whoever runs the operator calls its run off."""
         raw = await self._cluster.read(Kind.LOAD_TEST, namespace, name)
         if raw is None:
             self._validated.pop((Kind.LOAD_TEST, namespace, name), None)
@@ -98,6 +98,7 @@ class Observer:
             run=run,
             result=await self._result(namespace, test, status, budgets),
             owned=await self._everything_owned(namespace, name, status, run),
+            interrupted=interrupted,
             settings=self._settings,
         )
         return Sight(observed, reach)

@@ -60,8 +60,12 @@ class Reconciler:
         *,
         clock: Callable[[], float],
         options: Options | None = None,
+        reconciled: Callable[[Key, float, BaseException | None], None] | None = None,
     ) -> None:
-        """`clock` gives Unix seconds; the collector must be given the same."""
+        """`clock` gives Unix seconds; the collector must be given the same.
+
+        `reconciled` is told of each pass: its key, how many seconds it took, and what went wrong, if anything.
+        """
         self._options = options or Options()
         self._cluster = cluster
         self._collector = collector
@@ -72,6 +76,8 @@ class Reconciler:
         self._wakes = Wakes(cluster)
         self._failures: dict[Key, int] = {}
         self._live_written: dict[Key, float] = {}
+        self._interrupted: set[Key] = set()
+        self._reconciled = reconciled
         self.heartbeat = clock()
         """When the loop last did something, in Unix seconds: the liveness probe looks at it."""
 
@@ -85,6 +91,11 @@ class Reconciler:
                     group.create_task(self._work())
         finally:
             self._queue.close()
+
+    def interrupt(self, key: Key) -> None:
+        """Call a test's run off for good: what was measured so far is kept and judged, and nothing begins any more."""
+        self._interrupted.add(key)
+        self._queue.add(key)
 
     async def _watch(self) -> None:
         async for changed in self._cluster.watch():
@@ -115,12 +126,19 @@ class Reconciler:
                 self._queue.add_after(key, after)
 
     async def _try(self, key: Key) -> float | None:
+        begun = self._clock()
         try:
             after = await self.reconcile(key)
         except (ClusterError, TryAgainError) as error:
+            self._tell(key, begun, error)
             return self._backoff(key, error)
+        self._tell(key, begun, None)
         self._failures.pop(key, None)
         return after
+
+    def _tell(self, key: Key, begun: float, error: BaseException | None) -> None:
+        if self._reconciled is not None:
+            self._reconciled(key, self._clock() - begun, error)
 
     def _backoff(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)
@@ -139,7 +157,7 @@ class Reconciler:
             return None
         # Before looking, so that what is seen is at least as new as the time it is judged at.
         now = self._clock()
-        sight = await self._observer.observe(key.namespace, key.name)
+        sight = await self._observer.observe(key.namespace, key.name, interrupted=key in self._interrupted)
         self._learn(key, sight)
         decision = await self._act(sight, now)
         if decision.status is not None and sight.observed.load_test is not None:

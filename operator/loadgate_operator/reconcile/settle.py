@@ -35,8 +35,8 @@ def _settled(view: View, *, just_over: bool) -> Decision:
     if cause is None:
         # What just ended was judged just now.
         return Decision((), view.status) if just_over else _trimmed(view, verdict_now(view))
-    if view.suspended:
-        return _blocked(view, Reason.Suspended, "suspended: set spec.suspend to false to start a run")
+    if view.held:
+        return _blocked(view, Reason.Suspended, view.held)
     return _claim(view, cause)
 
 
@@ -65,9 +65,9 @@ def _cause(view: View, *, just_over: bool) -> Cause | None:
     if run.spec_hash != view.wanted:
         return cause_of_change(run.spec_hash, view.wanted)
     if run.verdict is Outcome.Aborted:
-        return None if view.suspended else Cause.Resumed
+        return None if view.held else Cause.Resumed
     retries = view.test.spec.on_inconclusive.retries
-    if just_over and run.verdict is Outcome.Inconclusive and run.attempt <= retries and not view.suspended:
+    if just_over and run.verdict is Outcome.Inconclusive and run.attempt <= retries and not view.held:
         return Cause.Retry
     return None
 

@@ -81,6 +81,13 @@ class View:
         return isinstance(spec, dict) and spec.get("suspend") is True
 
     @property
+    def held(self) -> str:
+        """Why nothing begins at the moment; empty where it may."""
+        if self.suspended:
+            return "suspended: set spec.suspend to false to start a run"
+        return "interrupted: the operator ends, and nothing begins any more" if self.observed.interrupted else ""
+
+    @property
     def deleting(self) -> bool:
         """Whether the LoadTest is on its way out."""
         return bool((self.observed.load_test or {}).get("metadata", {}).get("deletionTimestamp"))
