@@ -157,7 +157,7 @@ class Extract(Model):
     group: Annotated[int, Field(ge=0, le=99)] | None = None
     """Which group of the regular expression: 0 is the whole match. The first when left out, or all if there is none."""
     default: Any = Field(default=None, json_schema_extra=OPEN_VALUE)
-    """The value where nothing is found. Without one, the iteration ends there and counts as failed."""
+    """The value where nothing is found. Without one, that something is found is a check, and the variable is empty."""
 
     @model_serializer(mode="wrap")
     def _keep_null(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
