@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_SALVAGED = 256 << 20
+_RATE_OVER = 1.0  # seconds
 _HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, RunnerState.FINISHED}
 
 
 @dataclass
 class _Known:
-    """What is known of one run's runners, by pod uid, and the two last sights of its request count."""
+    """What is known of one run's runners, by pod uid, and the last sights of its request count with their times."""
 
     answers: dict[str, RunnerAnswer] = field(default_factory=dict)
     full: dict[str, Snapshot] = field(default_factory=dict)
@@ -140,11 +141,11 @@ class Collector:
         return merge_all(snapshot.measurement for snapshot in self.snapshots(run, uids))
 
     def rate(self, run: str) -> float:
-        """Requests per second between the last two polls; 0 before there were two."""
+        """Requests per second now: over the last second or more, as far as polls go back; 0 before there were two."""
         sights = self._known(run).sights
-        if len(sights) < 2:
+        if len(sights) < 2:  # noqa: PLR2004 - a rate is between two
             return 0.0
-        (before, fewer), (after, more) = sights
+        (before, fewer), (after, more) = sights[0], sights[-1]
         return max(more - fewer, 0) / (after - before) if after > before else 0.0
 
     def forget(self, run: str) -> None:
@@ -201,7 +202,11 @@ class Collector:
         known = self._known(run)
         snapshots = [answer.snapshot for answer in known.answers.values() if answer.snapshot is not None]
         count = sum(_requests(snapshot.measurement) for snapshot in snapshots)
-        known.sights = [*known.sights[-1:], (self._clock(), count)]
+        now = self._clock()
+        known.sights.append((now, count))
+        # Polls may follow each other closely; a rate over a few milliseconds would only flicker.
+        while len(known.sights) > 2 and now - known.sights[1][0] >= _RATE_OVER:  # noqa: PLR2004 - a rate is between two
+            known.sights.pop(0)
 
     def _known(self, run: str) -> _Known:
         return self._runs.setdefault(run, _Known())

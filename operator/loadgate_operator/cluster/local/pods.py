@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loadgate_operator.cluster.local import environment
 from loadgate_operator.cluster.local.files import NotReadyError, mount_all
 from loadgate_operator.cluster.local.ports import LOOPBACK, free_port
-from loadgate_operator.cluster.local.process import Launch, Process
+from loadgate_operator.cluster.local.process import Launch, Process, tail_of
 from loadgate_operator.cluster.local.store import timestamp
 from loadgate_operator.manifests.job import PORT_VARIABLE, PROGRAM
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from loadgate_operator.cluster.port import Key, Object
 
 logger = logging.getLogger(__name__)
+
+_MOST_LAST_WORDS = 2048
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
     # Ours dies with us however we die: the kernel tells it.
@@ -147,7 +149,16 @@ class PodLife:
             code = await asyncio.shield(exited)
         phase = "Succeeded" if code == 0 else "Failed"
         killed_by_kernel = code == -signal.SIGKILL and oom_kills() > kills
-        self._set_state(phase, _terminated(code, self._clock(), out_of_memory=killed_by_kernel))
+        state = _terminated(code, self._clock(), out_of_memory=killed_by_kernel)
+        if code != 0 and (words := self._last_words()):
+            state["terminated"]["message"] = words
+        self._set_state(phase, state)
+
+    def _last_words(self) -> str:
+        """The end of the log, where the container asks for it as its termination message."""
+        pod = self._store.read(self.key)
+        policy = pod["spec"]["containers"][0].get("terminationMessagePolicy") if pod else None
+        return tail_of(self._log, _MOST_LAST_WORDS).strip() if policy == "FallbackToLogsOnError" else ""
 
     def _announce(self) -> None:
         def change(pod: Object) -> None:
