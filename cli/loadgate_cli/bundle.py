@@ -25,6 +25,9 @@ Identity = tuple[str, str, str]
 """An object's kind, namespace and name."""
 
 
+_ORDER = {"Secret": 0, "ConfigMap": 1, "PerformanceBudget": 2, "LoadTest": 3}
+
+
 @dataclass
 class Entry:
     """One object: as it goes to the cluster, where it is from, and what is wrong with it."""
@@ -91,9 +94,13 @@ class Bundle:
     @property
     def objects(self) -> list[dict[str, Any]]:
         """The objects without faults, what others refer to first."""
-        order = {"Secret": 0, "ConfigMap": 1, "PerformanceBudget": 2, "LoadTest": 3}
-        sound = [entry.raw for entry in self.entries if not entry.faults]
-        return sorted(sound, key=lambda raw: order.get(str(raw.get("kind")), 4))
+        return [raw for raw, _ in self.identified]
+
+    @property
+    def identified(self) -> list[tuple[dict[str, Any], Identity]]:
+        """The same, each with its identity."""
+        sound = [(entry.raw, entry.identity) for entry in self.entries if not entry.faults]
+        return sorted(sound, key=lambda pair: _ORDER[pair[1][0]])
 
 
 def build(

@@ -1,8 +1,10 @@
 """Arguments and options that several commands share, and what comes of them."""
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,40 +14,53 @@ from loadgate_cli.bundle import Bundle, build
 from loadgate_cli.credentials import Credential, parse_all
 from loadgate_cli.diagnostics import count, render
 from loadgate_cli.exits import Exit
+from loadgate_cli.objects import FORMATS
+from loadgate_cli.outputs import OutputError, check
 from loadgate_cli.overrides import Override
 from loadgate_cli.sources import read_all
 from loadgate_cli.terminal import Paint, say
 
-F = TypeVar("F", bound=Callable[..., Any])
+
+def manifests(function: Callable[..., None]) -> Callable[..., None]:
+    """FILE…, `--runners`, `--set` and `--secret`; the command is given the Bundle that they come to."""
+
+    @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+    @click.option("--runners", type=click.IntRange(1, 1000), help="How many runners share the load.")
+    @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help=_SET)
+    @click.option("--secret", "secrets", multiple=True, metavar="NAME=VALUE", help=_CREDENTIAL)
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        files: Sequence[str],
+        settings: Sequence[str],
+        runners: int | None,
+        secrets: Sequence[str],
+        **others: Any,
+    ) -> None:
+        function(gather(files, settings=settings, runners=runners, secrets=secrets), **others)
+
+    return wrapped
 
 
-def files(function: F) -> F:
-    """FILE…: manifests, folders of them, or `-`."""
-    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(function)
+def output(function: Callable[..., None]) -> Callable[..., None]:
+    """`-o`."""
+    form = click.Choice(FORMATS)
+    return click.option("-o", "--output", type=form, default="text", show_default=True, help="Form of the output.")(
+        function
+    )
 
 
-def changes(function: F) -> F:
-    """`--runners` and `--set`."""
-    function = click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="PATH=VALUE",
-        help="Change a field, such as spec.scenarios[0].vus=5. May be given several times.",
-    )(function)
-    return click.option("--runners", type=click.IntRange(1, 1000), help="How many runners share the load.")(function)
+def out(default: Path | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """`--out`."""
+    text = "Write result, HTML, JUnit and Markdown into this folder."
+    return click.option("--out", type=click.Path(path_type=Path), default=default, show_default=True, help=text)
 
 
-def secrets(function: F) -> F:
-    """`--secret`."""
-    return click.option(
-        "--secret",
-        "secrets",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A value for spec.secrets.NAME. NAME=@FILE reads it from a file, NAME alone from the variable "
-        "LOADGATE_SECRET_NAME, so that it doesn't stand in the shell's history. May be given several times.",
-    )(function)
+_SET = "Change a field, such as spec.scenarios[0].vus=5. May be given several times."
+_CREDENTIAL = (
+    "A value for spec.secrets.NAME. NAME=@FILE reads it from a file, NAME alone from the variable "
+    "LOADGATE_SECRET_NAME, so that it doesn't stand in the shell's history. May be given several times."
+)
 
 
 def gather(names: Sequence[str], *, settings: Sequence[str], runners: int | None, secrets: Sequence[str]) -> Bundle:
@@ -70,6 +85,14 @@ def gather(names: Sequence[str], *, settings: Sequence[str], runners: int | None
     return bundle
 
 
+def refuse_suspended(bundle: Bundle) -> None:
+    """A test that is suspended would never come to an end here: that is a fault."""
+    for entry in bundle.entries:
+        if entry.test is not None and entry.test.spec.suspend:
+            hint = "remove it, or add --set spec.suspend=false"
+            entry.fault(("spec", "suspend"), "is true, so that nothing would start", hint)
+
+
 def refuse(bundle: Bundle, what: str) -> None:
     """End the command with exit code 2 if anything is wrong, having said all of it."""
     faults = bundle.all_faults
@@ -80,3 +103,14 @@ def refuse(bundle: Bundle, what: str) -> None:
     say(render(faults, bundle.texts, Paint(sys.stderr)))
     say(f"{count(faults)}: {what}")
     raise SystemExit(Exit.INVALID)
+
+
+def check_out(folder: Path | None) -> None:
+    """End the command with exit code 2 where `--out` can't be written to."""
+    if folder is None:
+        return
+    try:
+        check(folder)
+    except OutputError as error:
+        say(f"{error}; nothing was started")
+        raise SystemExit(Exit.INVALID) from error

@@ -2,12 +2,12 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
 
 import click
 
 from loadgate.plan import compile_plan
 from loadgate_cli import options
+from loadgate_cli.bundle import Bundle
 from loadgate_cli.outline import outline
 from loadgate_cli.terminal import Paint, has_colour
 
@@ -15,15 +15,12 @@ _WIDEST = 120
 
 
 @click.command(short_help="Show what a test will do, without doing it.")
-@options.files
-@options.changes
-@options.secrets
-def command(files: Sequence[str], settings: Sequence[str], runners: int | None, secrets: Sequence[str]) -> None:
+@options.manifests
+def command(bundle: Bundle) -> None:
     """Show what a test will do, without doing it.
 
     The curve of VUs or arrivals, how long it takes, how much to expect, each runner's share, and what judges it.
     """
-    bundle = options.gather(files, settings=settings, runners=runners, secrets=secrets)
     options.refuse(bundle, "there is no plan for it")
     width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
     plans = [

@@ -1,7 +1,6 @@
 """`loadgate validate`."""
 
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -9,25 +8,18 @@ from loadgate_cli import options
 from loadgate_cli.bundle import Bundle, Entry
 from loadgate_cli.diagnostics import count, in_order, render, to_json
 from loadgate_cli.exits import Exit
-from loadgate_cli.objects import FORMATS, dump
+from loadgate_cli.objects import dump
 from loadgate_cli.terminal import Paint, has_colour
 
 
 @click.command(short_help="Find every fault of the manifests.")
-@options.files
-@options.changes
-@options.secrets
-@click.option(
-    "-o", "--output", type=click.Choice(FORMATS), default="text", show_default=True, help="Form of the output."
-)
-def command(
-    files: Sequence[str], settings: Sequence[str], runners: int | None, secrets: Sequence[str], output: str
-) -> None:
+@options.manifests
+@options.output
+def command(bundle: Bundle, output: str) -> None:
     """Find every fault of the manifests: their form, and what they refer to.
 
     FILE is a manifest, a folder of them, or - for standard input. Exits 2 where anything is wrong, and starts nothing.
     """
-    bundle = options.gather(files, settings=settings, runners=runners, secrets=secrets)
     click.echo(
         _text(bundle) if output == "text" else dump(_data(bundle), output),
         nl=output == "text",

@@ -5,13 +5,12 @@ from importlib.metadata import version
 
 import click
 
-from loadgate_cli.objects import FORMATS, dump
+from loadgate_cli import options
+from loadgate_cli.objects import dump
 
 
 @click.command(short_help="Print the version.")
-@click.option(
-    "-o", "--output", type=click.Choice(FORMATS), default="text", show_default=True, help="Form of the output."
-)
+@options.output
 def command(output: str) -> None:
     """Print the version of loadgate, and of what it runs on."""
     parts = {"loadgate": version("loadgate"), "python": platform.python_version(), "platform": platform.platform()}

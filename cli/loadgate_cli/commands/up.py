@@ -1,0 +1,38 @@
+"""`loadgate up`."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from loadgate_cli.exits import Exit
+from loadgate_cli.service import ServiceError, serve
+
+
+@click.command(short_help="Watch a folder of manifests, run what changes, keep the statuses.")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--listen",
+    default="127.0.0.1:9118",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to serve /metrics and /healthz.",
+)
+def command(folder: Path, listen: str) -> None:
+    """Watch a folder of manifests: the operator on one machine.
+
+    Runs every test when it starts and whenever its manifest changes, judges again when only limits change, keeps each
+    object's status as DIR/.loadgate/NAME.status.yaml and each result under DIR/.loadgate/results/.
+    """
+    try:
+        asyncio.run(serve(folder, _address(listen)))
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
+    raise SystemExit(Exit.PASSED)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--listen")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM: once to stop gracefully with what was measured, twice to stop at once."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts signals and starts what each asks for; `stop` is told whether to be graceful."""
+
+    def __init__(self, stop: Callable[[bool], Awaitable[None]], tell: Callable[[str], None]) -> None:
+        self._stop = stop
+        self._tell = tell
+        self._stopping: list[asyncio.Future[None]] = []
+        self.count = 0
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Take signals until the block ends."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.hit)
+        try:
+            yield
+        finally:
+            self._release(loop)
+
+    def hit(self) -> None:
+        """One more signal; the third does what Python does with it, should even stopping at once hang."""
+        self.count += 1
+        if self.count == 1:
+            self._tell("stopping: iterations under way may end, then comes what was measured (again to stop at once)")
+        else:
+            self._tell("stopping at once")
+            self._release(asyncio.get_running_loop())
+        self._stopping.append(asyncio.ensure_future(self._stop(self.count == 1)))
+
+    async def finished(self) -> None:
+        """Wait until stopping is over, if it was asked for, and raise what it raised."""
+        await asyncio.gather(*self._stopping)
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,136 @@
+"""`up`: the folder, the embedded operator and the files that it keeps, going on until a signal."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+
+from loadgate.report.result import ResultError
+from loadgate_cli.bundle import Bundle
+from loadgate_cli.diagnostics import count, render
+from loadgate_cli.folder import Folder
+from loadgate_cli.interrupts import Interrupts
+from loadgate_cli.keeping import Keeper
+from loadgate_cli.outputs import OutputError
+from loadgate_cli.terminal import Paint, say
+from loadgate_cli.watching import STATE, Fingerprint, fingerprint
+from loadgate_operator.cluster.port import ClusterError, Key, Kind
+from loadgate_operator.embedded import Embedded, Options
+
+_EVERY = 0.5
+"""Seconds between two looks at the folder."""
+_SHOWN = {Kind.LOAD_TEST, Kind.PERFORMANCE_BUDGET}
+
+
+class ServiceError(Exception):
+    """What keeps `up` from beginning."""
+
+
+async def serve(folder: Path, address: tuple[str, int]) -> None:
+    """Watch until a signal, then stop what runs. Raises ServiceError."""
+    keeper = Keeper(folder / STATE, log)
+    try:
+        keeper.begin()
+    except OSError as error:
+        raise ServiceError(f"{error.filename or folder}: {error.strerror or error}") from error
+    async with AsyncExitStack() as stack:
+        operator = Embedded(Options(metrics_address=address, logs=folder / STATE / "logs"))
+        try:
+            await stack.enter_async_context(operator)
+        except OSError as error:
+            raise ServiceError(f"--listen {address[0]}:{address[1]}: {error.strerror or error}") from error
+        log(f"watching {folder}; metrics at {operator.metrics_url}/metrics")
+        await _go_on(operator, folder, keeper)
+
+
+async def _go_on(operator: Embedded, folder: Path, keeper: Keeper) -> None:
+    stopped = asyncio.Event()
+
+    async def stop(graceful: bool) -> None:  # noqa: FBT001 - as Interrupts calls it
+        stopped.set()
+        await operator.stop(graceful=graceful)
+
+    interrupts = Interrupts(stop, log)
+    with interrupts.installed():
+        keeping = asyncio.create_task(_keep(operator, keeper))
+        watching = asyncio.create_task(_watch(operator, folder))
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([keeping, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await interrupts.finished()
+        for key in _keys(operator):
+            await _write(operator, keeper, key)
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        stopping.cancel()
+
+
+async def _watch(operator: Embedded, path: Path) -> None:
+    """Apply what the folder says, whenever it says something else."""
+    folder = Folder(path, operator, log)
+    seen: Fingerprint | None = None
+    faults = ""
+    while True:
+        try:
+            now = fingerprint(path)
+            if now != seen:
+                faults = _tell_faults(await folder.sync(), faults)
+                seen = now
+        except (OSError, ClusterError) as error:
+            faults = _tell_once(f"{path}: {error}", faults)
+        await asyncio.sleep(_EVERY)
+
+
+def _tell_faults(bundle: Bundle, before: str) -> str:
+    """Say all faults, unless they are those that were said before."""
+    found = bundle.all_faults
+    if not found:
+        return _tell_once("", before)
+    text = render(found, bundle.texts, Paint(sys.stderr))
+    return _tell_once(f"{count(found)}, the rest goes on\n{text}", before)
+
+
+def _tell_once(text: str, before: str) -> str:
+    if text and text != before:
+        log(text)
+    elif before and not text:
+        log("the faults are gone")
+    return text
+
+
+async def _keep(operator: Embedded, keeper: Keeper) -> None:
+    async for key in operator.changes():
+        if key.kind in _SHOWN:
+            await _write(operator, keeper, key)
+
+
+async def _write(operator: Embedded, keeper: Keeper, key: Key) -> None:
+    """Keep an object's status, and the result of its last run."""
+    try:
+        obj = operator.read(*key)
+        keeper.status(key, obj)
+        run = ((obj or {}).get("status") or {}).get("run") or {}
+        if run.get("verdict") and keeper.is_news(key, run):
+            result = await operator.result(key)
+            if result is not None and obj is not None:
+                keep = int((obj.get("spec") or {}).get("historyLimit", 10))
+                log(f"{key.kind} {key.name}: report in {keeper.result(key, int(run['number']), result, keep=keep)}")
+    except (OSError, OutputError, ResultError) as error:
+        log(f"{key.kind} {key.name}: can't keep it: {error}")
+
+
+def _keys(operator: Embedded) -> list[Key]:
+    return [
+        Key(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        for kind in sorted(_SHOWN)
+        for obj in operator.objects(kind)
+    ]
+
+
+def log(text: str) -> None:
+    """A line with the time of day."""
+    say(f"{datetime.now().astimezone():%H:%M:%S} {text}")
