@@ -137,8 +137,8 @@ class Observed:
     `load_test` is None where there is none; `test` is its validated model, None where `faults` say why not.
     `run` is that of `status.run` where its Job or pods of it exist. `budgets` judge this test; `budget_faults` say
     which that it names don't exist or aren't valid. `interrupted` says that whoever runs the operator calls the run
-    off: what was measured is kept and judged, and nothing begins any more. `unstorable` says why the result of the run can't be kept, where
-    that was tried and refused.
+    off: what was measured is kept and judged, and nothing begins any more. `unstorable` says why the result of the
+    run can't be kept, where that was tried and refused.
     """
 
     namespace: str

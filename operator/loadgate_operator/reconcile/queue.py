@@ -17,6 +17,7 @@ class KeyQueue:
         self._working: set[Key] = set()
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._since: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def add(self, key: Key) -> None:
@@ -26,6 +27,7 @@ class KeyQueue:
             self._again.add(key)
             return
         self._ready[key] = None
+        self._since.setdefault(key, asyncio.get_running_loop().time())
         self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
@@ -57,9 +59,15 @@ class KeyQueue:
     def done(self, key: Key) -> None:
         """The key may be taken again."""
         self._working.discard(key)
+        self._since.pop(key, None)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+
+    def longest(self) -> float:
+        """For how many seconds the key has waited, or been worked on, that has been so longest; 0 of none."""
+        now = asyncio.get_running_loop().time()
+        return max((now - since for since in self._since.values()), default=0.0)
 
     def close(self) -> None:
         """Let go of all timers."""

@@ -43,10 +43,15 @@ LIVE_FIELDS = ("load", "progress", "runners")
 
 @dataclass(frozen=True)
 class Options:
-    """How the reconciler works. `workers` is how many tests are looked at at one time; most of that is waiting."""
+    """How the reconciler works.
+
+    `workers` is how many tests are looked at at one time; most of that is waiting. `reconciled` is told of each pass:
+    its key, how many seconds it took, and what went wrong, if anything.
+    """
 
     settings: Settings = field(default_factory=Settings)
     workers: int = 8
+    reconciled: Callable[[Key, float, BaseException | None], None] | None = None
 
 
 class Reconciler:
@@ -60,12 +65,8 @@ class Reconciler:
         *,
         clock: Callable[[], float],
         options: Options | None = None,
-        reconciled: Callable[[Key, float, BaseException | None], None] | None = None,
     ) -> None:
-        """`clock` gives Unix seconds; the collector must be given the same.
-
-        `reconciled` is told of each pass: its key, how many seconds it took, and what went wrong, if anything.
-        """
+        """`clock` gives Unix seconds; the collector must be given the same."""
         self._options = options or Options()
         self._cluster = cluster
         self._collector = collector
@@ -77,7 +78,6 @@ class Reconciler:
         self._failures: dict[Key, int] = {}
         self._live_written: dict[Key, float] = {}
         self._interrupted: set[Key] = set()
-        self._reconciled = reconciled
         self.heartbeat = clock()
         """When the loop last did something, in Unix seconds: the liveness probe looks at it."""
 
@@ -137,8 +137,8 @@ class Reconciler:
         return after
 
     def _tell(self, key: Key, begun: float, error: BaseException | None) -> None:
-        if self._reconciled is not None:
-            self._reconciled(key, self._clock() - begun, error)
+        if self._options.reconciled is not None:
+            self._options.reconciled(key, self._clock() - begun, error)
 
     def _backoff(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)
