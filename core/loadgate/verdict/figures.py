@@ -16,6 +16,9 @@ PLAIN = ""
 _EXACT = 12
 """Digits at which any limit that a person wrote reads as it was written."""
 
+_NEAR = 0.06
+"""Short figures are rounded by up to a twentieth (1.04s reads 1s): closer to a limit than this they get more digits."""
+
 
 def significant(value: float, digits: int) -> str:
     """A number rounded to so many significant digits, its whole part kept, without exponent or trailing zeros."""
@@ -53,13 +56,19 @@ def precise(value: float, unit: str, digits: int = _EXACT) -> str:
     return f"{significant(value, digits)}{unit}"
 
 
-def apart(value: float, other: float, unit: str) -> str:
-    """`value` as text, short, but with as many digits as it takes to look different from `other` if it is."""
+def against(value: float, limit: float, unit: str) -> str:
+    """`value` as text beside the limit that it is held against: short, but never so short as to mislead.
+
+    Rounding may not carry it to the limit or across it, nor make a share whole that isn't.
+    """
     text = figure(value, unit)
-    if value == other or text != figure(other, unit):
+    if text != figure(limit, unit) and abs(value - limit) > _NEAR * abs(limit):
         return text
-    for digits in range(3, _EXACT):
-        text = precise(value, unit, digits)
-        if text != precise(other, unit, digits):
-            return text
-    return precise(value, unit)
+    digits = next((digits for digits in range(3, _EXACT) if _faithful(value, limit, unit, digits)), _EXACT)
+    return precise(value, unit, digits)
+
+
+def _faithful(value: float, limit: float, unit: str, digits: int) -> bool:
+    rounded = float(f"{value:.{digits}g}")
+    whole = unit == SHARE and (rounded == 1) != (value == 1)
+    return (rounded < limit) == (value < limit) and (rounded > limit) == (value > limit) and not whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from loadgate.verdict.figures import apart, precise
+from loadgate.verdict.figures import against, precise
 
 if TYPE_CHECKING:
     from loadgate.api.grammar.threshold import Expression
@@ -86,7 +86,7 @@ class Limit:
             limit=precise(wanted, self.unit),
             limit_value=wanted,
             unit=self.unit,
-            actual=None if actual is None else apart(actual, wanted, self.unit),
+            actual=None if actual is None else against(actual, wanted, self.unit),
             actual_value=actual,
             passed=None if actual is None else expression.holds(float(actual)),
             margin=None if actual is None else margin(expression.op, wanted, actual),

@@ -40,11 +40,12 @@ def summarise(measurement: Measurement) -> Summary:
 
 def summarise_endpoints(measurement: Measurement) -> list[EndpointSummary]:
     """`status.endpoints`: the same of each endpoint, the 50 busiest, and no more than fit."""
-    found = (
-        EndpointSummary(name=cut(figures.name, 256), **_texts(figures))
-        for figures in by_endpoint(measurement, MAX_ENDPOINTS)
-    )
-    return _within({one.name: one for one in found}.values(), ENDPOINT_BYTES)
+    found: dict[str, EndpointSummary] = {}
+    for figures in by_endpoint(measurement, MAX_ENDPOINTS):
+        name = cut(figures.name, 256)
+        # The list is keyed by name: of two that are equal once they are cut, the busier one is kept.
+        found.setdefault(name, EndpointSummary(name=name, **_texts(figures)))
+    return _within(found.values(), ENDPOINT_BYTES)
 
 
 def violations_of(verdict: Verdict, *, source: str = "") -> list[Violation]:

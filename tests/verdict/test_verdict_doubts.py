@@ -1,0 +1,224 @@
+"""Doubts: each level, on both sides of it, with a figure and with words on what to change."""
+
+import pytest
+from verdict_samples import closed_model, iterations, measured, open_model, plan, snapshot
+
+from loadgate.api.conditions import DoubtReason
+from loadgate.verdict import (
+    Doubt,
+    deadline_exceeded,
+    doubts_of,
+    interrupted,
+    setup_failed,
+    start_deadline_exceeded,
+)
+
+
+def reasons(doubts):
+    """The reasons of doubts, in order."""
+    return [doubt.reason for doubt in doubts]
+
+
+def of_health(p95_ms=100.0, **health):
+    """The doubts of one runner whose target answers in so many ms."""
+    return doubts_of(plan(closed_model()), [snapshot(measured(60.0, a=[p95_ms]), **health)])
+
+
+def test_a_healthy_run_has_no_doubt():
+    """A runner that did its share, and was at no limit, gives rise to nothing."""
+    healthy = {"cpu_ratio": 0.89, "throttled_ratio": 0.09, "lag_p99": 0.049, "slip_p99": 0.049}
+    room = {"rss": 89, "memory_limit": 100, "fds": 89, "fd_limit": 100}
+    assert of_health(**healthy, **room) == []
+
+
+@pytest.mark.parametrize(
+    ("health", "reason", "figure", "remedy"),
+    [
+        ({"cpu_ratio": 0.9}, DoubtReason.CPULimit, "90%", "spec.runners.resources.limits.cpu"),
+        ({"throttled_ratio": 0.1}, DoubtReason.CPULimit, "10% throttled", "spec.runners.count"),
+        ({"lag_p99": 0.05}, DoubtReason.LoopLag, "50ms", "spec.runners.resources"),
+        ({"slip_p99": 0.05}, DoubtReason.ScheduleSlip, "50ms", "spec.runners.count"),
+        ({"rss": 90_000, "memory_limit": 100_000}, DoubtReason.MemoryLimit, "90 kB of 100 kB", "limits.memory"),
+        ({"fds": 90, "fd_limit": 100}, DoubtReason.FileDescriptors, "90 of 100", "ulimit -n"),
+        ({"labels_dropped": 1}, DoubtReason.LabelsOverflow, "1", "request.name"),
+        ({"data_exhausted": 3}, DoubtReason.DataExhausted, "3", "add rows"),
+    ],
+)
+def test_each_level_of_a_runners_health_is_a_doubt(health, reason, figure, remedy):
+    """From its level on, a runner's state is a doubt that names the runner, the figure and what to change."""
+    (doubt,) = of_health(**health)
+    assert (doubt.reason, doubt.figure) == (reason, figure)
+    assert doubt.message.startswith("runner 0")
+    assert remedy in doubt.message
+    assert doubt.flattering is (reason is DoubtReason.DataExhausted)
+
+
+@pytest.mark.parametrize("health", [{"rss": 10**9}, {"fds": 10**6}])
+def test_without_a_limit_nothing_comes_close_to_it(health):
+    """An unknown limit (0) is no limit."""
+    assert of_health(**health) == []
+
+
+@pytest.mark.parametrize(("p95_ms", "doubted"), [(100, True), (999, True), (1010, False), (4000, False)])
+def test_a_delay_of_ours_matters_by_what_it_is_added_to(p95_ms, doubted):
+    """A lag of 100 ms is a doubt while it is a tenth of the p95 or more."""
+    assert bool(of_health(p95_ms, lag_p99=0.1)) is doubted
+    assert bool(of_health(p95_ms, slip_p99=0.1)) is doubted
+
+
+def test_delays_matter_by_the_p95_of_all_requests():
+    """The lag is held against the 95th percentile, not against the median or the slowest request."""
+    measurement = measured(60.0, a=[100] * 90 + [2000] * 9 + [60_000])
+    assert doubts_of(plan(closed_model()), [snapshot(measurement, lag_p99=0.15)]) == []
+    assert doubts_of(plan(closed_model()), [snapshot(measurement, lag_p99=0.25)]) != []
+
+
+def test_without_requests_delays_stand_on_their_own():
+    """Where nothing was measured, a lag beyond its level is a doubt all the same."""
+    found = doubts_of(plan(closed_model()), [snapshot(lag_p99=0.05)])
+    assert reasons(found) == [DoubtReason.LoopLag]
+
+
+def test_each_runner_speaks_for_itself():
+    """Two runners at their limits are two doubts, told apart by their index."""
+    found = doubts_of(plan(closed_model(), runners=2), [snapshot(runner=n, cpu_ratio=0.95) for n in (0, 1)])
+    assert [doubt.message.split("'")[0].split(" used")[0] for doubt in found] == ["runner 0", "runner 1"]
+
+
+@pytest.mark.parametrize(("dropped", "doubted"), [(0, False), (1, False), (2, True), (500, True)])
+def test_more_than_one_dropped_iteration_in_a_thousand_is_a_doubt(dropped, doubted):
+    """Of a thousand iterations that were due, one may be missing."""
+    measurement = iterations(measured(60.0, a=[1]), completed=1000 - dropped, dropped=dropped)
+    found = doubts_of(plan(closed_model()), [snapshot(measurement)])
+    assert reasons(found) == [DoubtReason.DroppedIterations] * doubted
+    if doubted:
+        assert found[0].flattering
+        assert found[0].message.startswith(f"scenario main: {dropped} of 1000 iterations")
+        assert "maxVUs" in found[0].message
+
+
+def test_dropped_iterations_are_a_share_of_those_due():
+    """The figure is dropped of begun and dropped together, whichever way the begun ones ended."""
+    measurement = iterations(measured(60.0, a=[1]), completed=80, interrupted=10, dropped=10)
+    (doubt,) = doubts_of(plan(closed_model()), [snapshot(measurement)])
+    assert doubt.figure == "10%"
+
+
+def test_scenarios_are_told_apart():
+    """A scenario's dropped iterations aren't watered down by another's."""
+    measurement = iterations(measured(60.0, a=[1]), "busy", completed=100_000)
+    iterations(measurement, "small", completed=90, dropped=10)
+    found = doubts_of(plan(closed_model("busy"), closed_model("small")), [snapshot(measurement)])
+    assert [doubt.message.split(":")[0] for doubt in found] == ["scenario small"]
+
+
+@pytest.mark.parametrize(("failed", "doubted"), [(1, False), (2, True)])
+def test_a_journeys_own_errors_are_a_doubt(failed, doubted):
+    """More than one iteration in a thousand that a script's own error ended leaves too much unmeasured."""
+    measurement = iterations(measured(60.0, a=[1]), completed=1000 - failed, failed=failed)
+    found = doubts_of(plan(closed_model()), [snapshot(measurement)])
+    assert reasons(found) == [DoubtReason.ScriptFailed] * doubted
+    if doubted:
+        assert found[0].flattering
+        assert found[0].figure == "0.2%"
+        assert "2 of 1000 iterations" in found[0].message
+
+
+@pytest.mark.parametrize(("begun", "doubted"), [(600, False), (594, False), (593, True), (0, True)])
+def test_a_rate_that_was_not_reached_is_a_doubt(begun, doubted):
+    """Of the iterations that an arrival rate asks for, all but one in a hundred must have begun."""
+    measurement = iterations(measured(60.0, a=[1]), completed=begun)
+    found = doubts_of(plan(open_model(10, 60.0)), [snapshot(measurement)])
+    assert reasons(found) == [DoubtReason.RateNotReached] * doubted
+    if doubted:
+        assert found[0].flattering
+        assert f"{begun} of 600 iterations" in found[0].message
+
+
+def test_dropped_iterations_count_as_asked_for():
+    """What was dropped is known, so it is no second doubt about the rate."""
+    measurement = iterations(measured(60.0, a=[1]), completed=300, dropped=300)
+    found = doubts_of(plan(open_model(10, 60.0)), [snapshot(measurement)])
+    assert reasons(found) == [DoubtReason.DroppedIterations]
+
+
+@pytest.mark.parametrize(
+    ("start", "warmup", "elapsed", "asked"),
+    [
+        (0, 0, 60, 600),
+        (0, 0, 90, 600),
+        (0, 0, 30, 300),
+        (0, 20, 60, 400),
+        (10, 20, 60, 400),
+        (30, 20, 60, 300),
+        (0, 60, 60, 0),
+    ],
+)
+def test_what_was_asked_for_is_counted_after_the_warm_up_and_up_to_the_end(start, warmup, elapsed, asked):
+    """Only arrivals due in the judged time can be missing from it."""
+    scenario = open_model(10, 60.0, start=start)
+    exact = iterations(measured(60.0, a=[1]), completed=asked)
+    assert doubts_of(plan(scenario, warmup=warmup), [snapshot(exact, elapsed=elapsed)]) == []
+    if asked:
+        fewer = iterations(measured(60.0, a=[1]), completed=round(asked * 0.98))
+        (doubt,) = doubts_of(plan(scenario, warmup=warmup), [snapshot(fewer, elapsed=elapsed)])
+        assert f" of {asked} iterations" in doubt.message
+
+
+def test_the_run_lasted_as_long_as_its_longest_runner():
+    """Runners are merged, and the run's time is that of the one that went furthest."""
+    parts = [iterations(measured(60.0, a=[1]), completed=300) for _ in range(2)]
+    snapshots = [snapshot(parts[0], elapsed=30.0), snapshot(parts[1], runner=1, elapsed=60.0)]
+    assert doubts_of(plan(open_model(10, 60.0), runners=2), snapshots) == []
+
+
+def test_lost_and_silent_runners_are_doubts():
+    """Runners whose results never came are named, and counted among those planned."""
+    found = doubts_of(plan(closed_model(), runners=3), [snapshot()], lost=["pod-1"], silent=["pod-2"])
+    assert [(doubt.reason, doubt.figure) for doubt in found] == [
+        (DoubtReason.RunnerLost, "1 of 3"),
+        (DoubtReason.RunnerSilent, "1 of 3"),
+    ]
+    assert found[0].message.startswith("pod-1 was lost")
+    assert found[1].message.startswith("pod-2 stopped answering")
+    assert not any(doubt.flattering for doubt in found)
+
+
+def test_a_long_list_of_runners_is_cut():
+    """Forty lost runners are one doubt with five names."""
+    names = [f"pod-{n}" for n in range(40)]
+    (doubt,) = doubts_of(plan(closed_model(), runners=40), [], lost=names)
+    assert doubt.message.startswith("pod-0, pod-1, pod-2, pod-3, pod-4 and 35 more were lost")
+    (five,) = doubts_of(plan(closed_model(), runners=40), [], lost=names[:5])
+    assert five.message.startswith("pod-0, pod-1, pod-2, pod-3, pod-4 were lost")
+
+
+def test_an_unfinished_share_is_a_doubt_unless_the_run_was_cut():
+    """A runner that didn't do its whole share is news only where nobody told it to stop."""
+    snapshots = [snapshot(), snapshot(runner=1, complete=False)]
+    (doubt,) = doubts_of(plan(closed_model(), runners=2), snapshots)
+    assert (doubt.reason, doubt.figure, doubt.flattering) == (DoubtReason.Interrupted, "1 of 2 runners", True)
+    assert doubt.message.startswith("runner 1 ended before")
+    assert doubts_of(plan(closed_model(), runners=2), snapshots, cut=True) == []
+
+
+@pytest.mark.parametrize(
+    ("doubt", "reason", "figure", "words", "flattering"),
+    [
+        (deadline_exceeded(90, 90.2, 600), DoubtReason.DeadlineExceeded, "1m30s of 10m", "raise spec.deadline", True),
+        (interrupted(12, 60), DoubtReason.Interrupted, "12s of 1m", "after 12s of 1m", True),
+        (setup_failed("POST /login: 500"), DoubtReason.SetupFailed, "setup", "POST /login: 500", False),
+        (start_deadline_exceeded(300, "no node"), DoubtReason.StartDeadlineExceeded, "5m", "no node", False),
+    ],
+)
+def test_what_only_the_operator_knows_is_said_too(doubt, reason, figure, words, flattering):
+    """Deadlines, interruptions and a failed setup become doubts with their figure."""
+    assert (doubt.reason, doubt.figure, doubt.flattering) == (reason, figure, flattering)
+    assert words in doubt.message
+
+
+def test_a_doubt_survives_its_document():
+    """What is stored of a doubt is read back equal."""
+    doubt = Doubt(DoubtReason.LoopLag, "why", "80ms", True)
+    assert Doubt.from_json(doubt.to_json()) == doubt
+    assert doubt.to_json()["reason"] == "LoopLag"
