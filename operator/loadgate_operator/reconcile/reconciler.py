@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
 """Seconds until a pass that failed is tried again: doubled with each failure in a row, up to the last."""
 
+STILL_ALIVE, STUCK = 30.0, 120.0
+"""Seconds without a turn of the loop, and of one key in the queue or in the making, after which we aren't healthy."""
+
 STALLED_RETRY = 60.0
 """Seconds until it is seen whether someone has acted on what only a person can change."""
 
@@ -97,6 +100,10 @@ class Reconciler:
         self._interrupted.add(key)
         self._queue.add(key)
 
+    def healthy(self) -> bool:
+        """Whether the loop turns, and no key has waited, or been worked on, for too long."""
+        return self._clock() - self.heartbeat < STILL_ALIVE and self._queue.longest() < STUCK
+
     async def _watch(self) -> None:
         async for changed in self._cluster.watch():
             self.heartbeat = self._clock()
@@ -130,6 +137,10 @@ class Reconciler:
         try:
             after = await self.reconcile(key)
         except (ClusterError, TryAgainError) as error:
+            self._tell(key, begun, error)
+            return self._backoff(key, error)
+        except Exception as error:
+            logger.exception("%s: a fault of loadgate's own", key)
             self._tell(key, begun, error)
             return self._backoff(key, error)
         self._tell(key, begun, None)
