@@ -8,7 +8,7 @@ text `5`. Values of JSON are compared as what they are: `5` isn't `"5"`, except 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.grammar.matcher import Matcher, Op, Unit, number_of
 from loadgate.api.grammar.regex import Regex
 from loadgate.api.grammar.template import Template
+from loadgate.api.steps import check_names
 
 from .errors import JourneyError
 from .extract import MISSING, cookie_of, every, parse_path, singular
@@ -133,51 +134,47 @@ def _encoded(value: Any) -> bytes:
     return text_of(value).encode("utf-8", "surrogatepass")
 
 
-def compile_check(check: Check, scope: Scope) -> dict[str, Test]:
-    """Return a check's tests by the names that they are counted under."""
-    tests: dict[str, Test] = {}
+def compile_check(check: Check, scope: Scope) -> list[tuple[str, Test]]:
+    """Return a check's tests, each with the name that it is counted under."""
+    return list(zip(check_names(check), _tests(check, scope), strict=True))
+
+
+def _tests(check: Check, scope: Scope) -> Iterator[Test]:
+    """One test for each of `check_names`, in that order."""
     if check.status is not None:
         accepted = parse_status(check.status)
-        tests[f"status is {statuses.describe_status(check.status)}"] = lambda _state, response, _document: (
-            response.status in accepted
-        )
+        yield lambda _state, response, _document: response.status in accepted
     if check.duration is not None:
-        name, holds = _named("duration", check.duration, scope, Unit.DURATION)
-        tests[name] = _on_response(holds, lambda response: response.duration / _MICROSECONDS)
+        holds = _loose(check.duration, scope, Unit.DURATION)
+        yield _on_response(holds, lambda response: response.duration / _MICROSECONDS)
     if check.size is not None:
-        name, holds = _named("size", check.size, scope, Unit.SIZE)
-        tests[name] = _on_response(holds, lambda response: response.size)
+        holds = _loose(check.size, scope, Unit.SIZE)
+        yield _on_response(holds, lambda response: response.size)
     if check.body is not None:
-        tests |= _body(check.body, scope)
+        yield _body(check.body, scope)
     for header, value in check.headers.items():
-        name, holds = _named(f"header {header}", value, scope)
-        tests[name] = _on_response(holds, _header(header))
+        yield _on_response(_loose(value, scope), _header(header))
     for cookie, value in check.cookies.items():
-        name, holds = _named(f"cookie {cookie}", value, scope)
-        tests[name] = _on_response(holds, partial(cookie_of, name=cookie))
+        yield _on_response(_loose(value, scope), partial(cookie_of, name=cookie))
     for path, value in check.json_.items():
-        matcher = parse_matcher(value)
-        tests[f"json {path} {grammar.describe(matcher)}"] = _json(path, matcher, scope)
-    return tests
+        yield _json(path, parse_matcher(value), scope)
 
 
-def _named(subject: str, value: object, scope: Scope, unit: Unit = Unit.NUMBER) -> tuple[str, Holds]:
-    matcher = parse_matcher(value, unit)
-    return f"{subject} {grammar.describe(matcher)}", compile_matcher(matcher, scope, loose=True)
+def _loose(value: object, scope: Scope, unit: Unit = Unit.NUMBER) -> Holds:
+    return compile_matcher(parse_matcher(value, unit), scope, loose=True)
 
 
 def _on_response(holds: Holds, look: Callable[[Response], Any]) -> Test:
     return lambda state, response, _document: holds(state, look(response))
 
 
-def _body(value: object, scope: Scope) -> dict[str, Test]:
+def _body(value: object, scope: Scope) -> Test:
     matcher = parse_matcher(value)
-    name = f"body {grammar.describe(matcher)}"
     operand = matcher.operand
     if isinstance(operand, Regex):  # over the bytes: no decoding
-        return {name: lambda _state, response, _document: operand.found_in(response.body)}
+        return lambda _state, response, _document: operand.found_in(response.body)
     holds = compile_matcher(matcher, scope, loose=True)
-    return {name: _on_response(holds, lambda response: response.text if response.body else MISSING)}
+    return _on_response(holds, lambda response: response.text if response.body else MISSING)
 
 
 def _header(name: str) -> Callable[[Response], Any]:

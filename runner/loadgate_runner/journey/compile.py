@@ -170,13 +170,13 @@ def _request(step: Step, shop: Workshop) -> Run:
         raise JourneyError("a request step without a request")
     name = request.label
     shop = replace(shop, tags={**shop.tags, **request.tags})
-    tests = compile_check(step.check, shop.scope) if step.check else {}
+    tests = compile_check(step.check, shop.scope) if step.check else []
     extractions = [Extraction(variable, extract) for variable, extract in step.extract.items()]
     accepted = parse_status(step.check.status) if step.check and step.check.status is not None else None
     observer = Observer(
         shop.recorder.request_series(shop.series_tags(name=name, method=request.method)),
         accepted,
-        [(test, shop.recorder.check_series(shop.series_tags(name=name, check=check))) for check, test in tests.items()],
+        [(test, shop.recorder.check_series(shop.series_tags(name=name, check=check))) for check, test in tests],
         [
             (
                 extraction,

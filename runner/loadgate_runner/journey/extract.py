@@ -157,6 +157,7 @@ def _from_regex(extract: Extract, pattern: str) -> Take:
         regex.parse(pattern, group=group)
     except GrammarError as error:
         raise JourneyError(f"{pattern!r}: {error.message}") from error
+    group = min(1, compiled.groups) if extract.group is None else extract.group
     if extract.pick == "first":
         return lambda _state, response, _document: _or_missing(compiled.first(response.body, group))
     choose = _PICKS[extract.pick]

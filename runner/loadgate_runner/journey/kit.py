@@ -61,7 +61,7 @@ class Kit:
         self._prepared: dict[Any, tuple[Prepared, Callable[[State], bytes] | bytes]] = {}
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
-        self._tests: dict[str, dict[str, Test]] = {}
+        self._tests: dict[str, list[tuple[str, Test]]] = {}
         self._accepted: dict[Any, frozenset[int]] = {}
 
     def request_series(self, name: str, method: str, group: str, tags: Mapping[str, str] | None) -> RequestSeries:
@@ -102,9 +102,9 @@ class Kit:
             return {}
         tests = _kept(self._tests, repr(asked), lambda: self._compile(asked))
         if reply.response.error is not None:
-            return dict.fromkeys(tests, False)
+            return {name: False for name, _ in tests}
         document = reply.document if "json_" in asked else MISSING
-        return {name: test(state, reply.response, document) for name, test in tests.items()}
+        return {name: test(state, reply.response, document) for name, test in tests}
 
     def compose(  # noqa: PLR0913 - the parts of a request
         self,
@@ -176,7 +176,7 @@ class Kit:
         )
         return prepared, join(changing)
 
-    def _compile(self, asked: dict[str, Any]) -> dict[str, Test]:
+    def _compile(self, asked: dict[str, Any]) -> list[tuple[str, Test]]:
         try:
             return compile_check(Check(**asked), self.shop.scope)
         except (JourneyError, ValidationError) as error:

@@ -34,9 +34,9 @@ def compile_address(url: str, query: Mapping[str, Any], target: Target, scope: S
     """Compile a URL with the query that comes behind it."""
     parts = _without_fragment(fold(parse(url), scope))
     first = parts[0] if parts and isinstance(parts[0], str) else ""
-    more = _query_pieces(query, scope)
-    if more:
-        more = [b"&" if any("?" in part for part in parts if isinstance(part, str)) else b"?", *more]
+    fields = form_pieces(query, scope)
+    sign = b"&" if any("?" in part for part in parts if isinstance(part, str)) else b"?"
+    more: list[Piece] = [sign, *fields] if fields else []
     if len(parts) == 1 and first and is_absolute(first):
         origin, path = place(first)
         return Address(origin, join([path, *more]))
@@ -44,7 +44,7 @@ def compile_address(url: str, query: Mapping[str, Any], target: Target, scope: S
         origin, _ = place(found[1])
         return Address(origin, join([*_path_pieces([first[found.end() :], *parts[1:]]), *more]))
     if _names_a_host(parts):
-        return Address(target.origin, locate=_located(parts, join(more), target))
+        return Address(target.origin, locate=_located(parts, join(fields), target))
     return Address(target.origin, join([target.base, *_path_pieces(parts), *more]))
 
 
@@ -60,9 +60,6 @@ def form_pieces(fields: Mapping[str, Any], scope: Scope) -> list[Piece]:
     return found
 
 
-_query_pieces = form_pieces
-
-
 def _names_a_host(parts: Sequence[str | Value]) -> bool:
     """Whether the host may be within a value: the URL begins with one, or with a scheme and no whole host."""
     return bool(parts) and (not isinstance(parts[0], str) or is_absolute(parts[0]))
@@ -71,14 +68,12 @@ def _names_a_host(parts: Sequence[str | Value]) -> bool:
 def _located(parts: Sequence[str | Value], more: Piece, target: Target) -> Callable[[State], tuple[Origin, bytes]]:
     def located(state: State) -> tuple[Origin, bytes]:
         url = "".join([part if isinstance(part, str) else text_of(part(state)) for part in parts])
-        query = more if isinstance(more, bytes) else more(state)
-        if not is_absolute(url):
-            return target.origin, target.base + encode_path(url) + query
         try:
-            origin, path = locate(url)
+            origin, path = locate(url) if is_absolute(url) else (target.origin, target.base + encode_path(url))
         except ValueError as error:
             raise ValueFault(str(error)) from error
-        return origin, path + query
+        query = more if isinstance(more, bytes) else more(state)
+        return origin, path + (b"&" if b"?" in path else b"?") + query if query else path
 
     return located
 

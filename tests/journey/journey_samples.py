@@ -1,0 +1,248 @@
+"""A runner's side as these tests play it: a recorder that keeps all, a client that answers as it is told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+
+from loadgate.api.steps import Step
+from loadgate.plan.document import Plan, PlanScenario, PlanTarget, PlanTimeouts
+from loadgate.plan.schedule import IterationSchedule
+from loadgate_runner.http import Failure, Headers, Origin
+from loadgate_runner.journey import Context, compile_scenario
+from loadgate_runner.journey.state import State
+from loadgate_runner.journey.templates import Scope
+
+
+@dataclass
+class Answer:
+    """What the client gives for a request."""
+
+    status: int = 200
+    body: bytes = b""
+    head: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
+    error: Failure | None = None
+    hops: tuple[Answer, ...] = ()
+    duration: int = 1_000
+    message: str = ""
+    method: str = "GET"
+    url: str = "http://shop/"
+
+    @property
+    def headers(self) -> Headers:
+        """As the HTTP client has them."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self.head.items())
+        return Headers(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode())
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def size(self) -> int:
+        """The body's size."""
+        return len(self.body)
+
+
+def json_answer(value: Any, **more: Any) -> Answer:
+    """An answer with a JSON body."""
+    return Answer(body=orjson.dumps(value), **more)
+
+
+@dataclass
+class Sent:
+    """What the client was given to send."""
+
+    method: str
+    origin: Origin
+    path: bytes
+    headers: bytes
+    body: bytes | None
+    prepared: Any
+
+    @property
+    def url(self) -> str:
+        """Where it went."""
+        return self.origin.url(self.path)
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header."""
+        lines = [line.partition(": ") for line in self.headers.decode().split("\r\n")]
+        return [value for found, _, value in lines if found.lower() == name.lower()]
+
+
+class FakeClient:
+    """Answers in turn from a list, the last answer again and again; keeps what it sent."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers) or [Answer()]
+        self.sent: list[Sent] = []
+        self.closed = False
+        self.forgotten = 0
+        self.cookies = SimpleNamespace(clear=self._forget)
+
+    def _forget(self) -> None:
+        self.forgotten += 1
+
+    async def send(
+        self, request: Any, path: Any = None, headers: bytes = b"", body: Any = None, origin: Any = None
+    ) -> Any:
+        """Keep the request and give the next answer."""
+        self.sent.append(
+            Sent(
+                request.method,
+                origin or request.origin,
+                path or request.path,
+                request.headers + headers,
+                request.body if body is None else body,
+                request,
+            )
+        )
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class Series:
+    """Keeps what was recorded."""
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+
+    def record(self, *record: Any) -> None:
+        """A request or a check."""
+        self.records.append(record[0] if len(record) == 1 else record)
+
+    add = record
+
+
+class MemoryRecorder:
+    """Keeps every series by its kind and tags."""
+
+    def __init__(self) -> None:
+        self.series: dict[Any, Series] = defaultdict(Series)
+        self.exhausted: list[str] = []
+
+    def request_series(self, tags: Any) -> Series:
+        """Requests."""
+        return self.series["request", tags]
+
+    def check_series(self, tags: Any) -> Series:
+        """Checks."""
+        return self.series["check", tags]
+
+    def counter(self, name: str, tags: Any) -> Series:
+        """A counter."""
+        return self.series["counter", name, tags]
+
+    def gauge(self, name: str, tags: Any) -> Series:
+        """A gauge."""
+        return self.series["gauge", name, tags]
+
+    def rate(self, name: str, tags: Any) -> Series:
+        """A rate."""
+        return self.series["rate", name, tags]
+
+    def trend(self, name: str, tags: Any) -> Series:
+        """A trend."""
+        return self.series["trend", name, tags]
+
+    def data_exhausted(self, source: str) -> None:
+        """Note it."""
+        self.exhausted.append(source)
+
+    def checks(self) -> dict[str, list[bool]]:
+        """Results by the check's name."""
+        return {dict(key[1])["check"]: series.records for key, series in self.series.items() if key[0] == "check"}
+
+    def requests(self) -> dict[str, list[Any]]:
+        """Records by the request's name."""
+        return {dict(key[1])["name"]: series.records for key, series in self.series.items() if key[0] == "request"}
+
+
+class Sleeper:
+    """A sleep that takes no time, and says after so many that the iteration is to end."""
+
+    def __init__(self, allowed: float = float("inf")) -> None:
+        self.slept: list[float] = []
+        self.allowed = allowed
+
+    async def __call__(self, seconds: float) -> bool:
+        """Note it."""
+        self.slept.append(seconds)
+        return len(self.slept) <= self.allowed
+
+
+def steps_of(*steps: dict[str, Any]) -> list[Step]:
+    """Steps as a manifest has them."""
+    return [Step.model_validate(step) for step in steps]
+
+
+def plan_of(*steps: dict[str, Any], script: str | None = None, tags: dict[str, str] | None = None, **more: Any) -> Plan:
+    """A plan of one scenario `s`, through its JSON as a runner reads it."""
+    target = more.pop("target", None) or PlanTarget(url="http://shop", timeouts=PlanTimeouts(total=5))
+    scenario = PlanScenario(
+        name="s",
+        executor="shared-iterations",
+        start=0,
+        graceful_stop=1,
+        schedule=IterationSchedule(vus=1, iterations=1, per_vu=False, max_duration=1),
+        tags=tags or {},
+        steps=None if script else steps_of(*steps),
+        script=script,
+    )
+    plan = Plan(
+        run="run-1", test="t", namespace="d", runners=1, target=target, duration=1, tail=1, scenarios=[scenario], **more
+    )
+    return Plan.decode(plan.encode())
+
+
+class Bench:
+    """A compiled scenario with one virtual user and everything around it."""
+
+    def __init__(self, plan: Plan, *answers: Answer, tmp_path: Any = "/nonexistent", **more: Any) -> None:
+        self.recorder = MemoryRecorder()
+        self.client = FakeClient(*answers)
+        self.sleep = more.pop("sleep", None) or Sleeper()
+        self.log: list[str] = []
+        self.context = Context(
+            run="run-1",
+            runner_index=3,
+            files=tmp_path,
+            environ=more.pop("environ", {}),
+            recorder=self.recorder,
+            clock=lambda: 0,
+            sleep=self.sleep,
+            client=lambda: self.client,
+            log=self.log.append,
+            **more,
+        )
+        self.plan = plan
+        self.journey = compile_scenario(plan.scenarios[0], plan, self.context)
+        self.vu = self.journey.new_vu(7)
+
+    @classmethod
+    def steps(cls, *steps: dict[str, Any], answers: tuple[Answer, ...] = (), **more: Any) -> Bench:
+        """A bench for steps."""
+        plan_fields = {key: more.pop(key) for key in ("data", "secrets", "tags", "target") if key in more}
+        return cls(plan_of(*steps, **plan_fields), *answers, **more)
+
+
+def scope_of(**more: Any) -> Scope:
+    """A scope for compiling by itself."""
+    return Scope(**{"run": "run-1", "runner_index": 3, "scenario": "s", **more})
+
+
+def state_of(vu_id: int = 7, seed: int = 0, **variables: Any) -> State:
+    """A virtual user's state by itself."""
+    state = State(vu_id, FakeClient(), seed)
+    state.vars.update(variables)
+    return state
