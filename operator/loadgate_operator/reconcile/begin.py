@@ -119,7 +119,7 @@ def lost_job(view: View) -> Decision:
     if left:
         actions = [DeleteObject(Kind.POD, pod.name, pod.uid) for pod in left if pod.deleting_since is None]
         message = f"the Job of run {view.run.id} was deleted; waits until its pods are gone"
-        return view.under_way(Phase.Running, Reason.Stopping, message, actions=actions, after=view.settings.starting)
+        return view.under_way(Phase.Starting, Reason.Stopping, message, actions=actions, after=view.settings.starting)
     return over(view, (), Ledger(end=_deleted(view)))
 
 

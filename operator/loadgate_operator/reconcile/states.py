@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from loadgate.api.conditions import Phase
 
+UNDER_WAY = (Phase.Pending, Phase.Starting, Phase.Running, Phase.Judging)
+"""The phases of a run that isn't over, in their order."""
+
 JUDGED = (Phase.Passed, Phase.Failed, Phase.Inconclusive)
 FINAL = (*JUDGED, Phase.Aborted)
 
@@ -75,6 +78,13 @@ TABLE: tuple[State, ...] = (
 )
 
 _ARROWS = {state.phase: frozenset((*state.to, state.phase)) for state in TABLE}
+
+
+def furthest(before: Phase | None, now: Phase) -> Phase:
+    """The later of two phases of one run: what an operator can't see for a moment, such as after a crash, was so."""
+    if before in UNDER_WAY and now in UNDER_WAY:
+        return max(before, now, key=UNDER_WAY.index)
+    return now
 
 
 def check(before: Phase | None, after: Phase | None) -> None:

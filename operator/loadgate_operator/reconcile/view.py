@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loadgate.api.status import LoadTestStatus
-from loadgate_operator.reconcile import summarise
+from loadgate_operator.reconcile import states, summarise
 from loadgate_operator.reconcile.identity import cause_of_change, spec_hash
 from loadgate_operator.reconcile.model import Decision, RunSeen
 
@@ -25,14 +25,15 @@ SOON = 0.0
 
 @dataclass(frozen=True)
 class View:
-    """What is observed, and when (Unix seconds)."""
+    """What is observed, and when (Unix seconds). `stored` is the status as stored, where a step has a newer one."""
 
     observed: Observed
     now: float
+    stored: LoadTestStatus | None = None
 
     @cached_property
     def status(self) -> LoadTestStatus:
-        """The status as stored; an empty one where there is none."""
+        """The status so far; an empty one where there is none."""
         return self.observed.status or LoadTestStatus()
 
     @property
@@ -48,7 +49,7 @@ class View:
     @property
     def stamp(self) -> summarise.Stamp:
         """What every new status begins with."""
-        return summarise.Stamp(self.status, self.generation, self.now)
+        return summarise.Stamp(self.stored or self.status, self.generation, self.now)
 
     @property
     def test(self) -> LoadTest:
@@ -114,7 +115,7 @@ class View:
 
     def of(self, status: LoadTestStatus) -> View:
         """The same world with another status."""
-        return View(replace(self.observed, status=status), self.now)
+        return View(replace(self.observed, status=status), self.now, self.stored or self.status)
 
     def under_way(
         self,
@@ -127,6 +128,6 @@ class View:
         **changes: Any,
     ) -> Decision:
         """A decision of a run that goes on: what to do, and a status of the row that says so."""
-        row = summarise.under_way(self.stamp, phase, reason, message)
+        row = summarise.under_way(self.stamp, states.furthest(self.status.phase, phase), reason, message)
         status = self.status.model_copy(update={**changes, **row})
         return Decision(tuple(actions), status, self.settings.live if after is None else after)

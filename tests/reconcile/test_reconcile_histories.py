@@ -1,0 +1,281 @@
+"""Random histories of a LoadTest: whatever goes wrong, and whenever, the laws of a run's life hold.
+
+`LOADGATE_HISTORIES=5000` looks at that many; the default is what a test run has time for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from loadgate.api.conditions import Phase
+from loadgate.api.validate import validate_loadtest
+from loadgate_operator.cluster.port import Key, Kind
+from loadgate_operator.reconcile.identity import parts, spec_hash
+from loadgate_operator.reconcile.model import Inputs
+from loadgate_operator.reconcile.summarise import Row
+from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, load_test
+
+HISTORIES = int(os.environ.get("LOADGATE_HISTORIES", "250"))
+
+ROWS = {
+    phase: row
+    for row, phases in {
+        Row.UNDER_WAY: (Phase.Pending, Phase.Starting, Phase.Running, Phase.Judging),
+        Row.PASSED: (Phase.Passed,),
+        Row.NOT_PASSED: (Phase.Failed, Phase.Inconclusive, Phase.Aborted),
+    }.items()
+    for phase in phases
+}
+TYPES = ("Reconciling", "Stalled", "Ready", "Complete", "Passed")
+STEPS = [{"request": {"name": "seed", "url": "/seed"}, "extract": {"id": {"json": "$.id"}}}]
+
+
+class Laws:
+    """What holds at every moment of every history; a watcher of the world."""
+
+    def __init__(self, world: World) -> None:
+        self.numbers: dict[str, int] = {}
+        self.progress: dict[str, int] = {}
+        self.before: dict[str, Any] = {}
+        world.watchers.append(self.written)
+
+    def written(self, world: World) -> None:
+        """A status was written."""
+        status = world.status
+        self._conditions(world, status)
+        self._numbers(world, status)
+        self._passed(world, status)
+        self.moment(world)
+        self.before = status
+
+    def _conditions(self, world: World, status: dict[str, Any]) -> None:
+        found = {one["type"]: one["status"] for one in status["conditions"]}
+        row = tuple(found.get(kind) for kind in TYPES)
+        legal = ROWS[Phase(status["phase"])]
+        assert row == legal.value or (status["phase"] == "Pending" and row == Row.BLOCKED.value), status
+        generation = world.objects[TEST]["metadata"]["generation"]
+        assert status["observedGeneration"] <= generation
+        for one in status["conditions"]:
+            assert one["observedGeneration"] == status["observedGeneration"]
+            assert one["message"], "a person can act on it"
+            old = [c for c in self.before.get("conditions", ()) if c["type"] == one["type"]]
+            if old and old[0]["status"] == one["status"] and self.before is not status:
+                same = world.objects[TEST]["metadata"]["uid"] == self.numbers.get("uid")
+                assert not same or old[0]["lastTransitionTime"] == one["lastTransitionTime"]
+
+    def _numbers(self, world: World, status: dict[str, Any]) -> None:
+        uid = world.objects[TEST]["metadata"]["uid"]
+        if self.numbers.get("uid") != uid:
+            self.numbers = {"uid": uid, "number": 0}
+        run = status.get("run")
+        if run is None:
+            return
+        assert run["number"] >= self.numbers["number"]
+        self.numbers["number"] = run["number"]
+        progress = status.get("progress") or 0
+        assert progress >= self.progress.get(run["id"], 0)
+        self.progress[run["id"]] = progress
+        numbers = [entry["number"] for entry in status["history"]]
+        assert numbers == sorted(set(numbers), reverse=True)
+        assert all(number < run["number"] for number in numbers)
+
+    def _passed(self, world: World, status: dict[str, Any]) -> None:
+        """Nothing passed that was not measured whole."""
+        if status["phase"] != "Passed":
+            return
+        result = world.result()
+        assert result is not None
+        count = result.plan["runners"]
+        assert [runner.state for runner in result.runners] == ["Finished"] * count
+        requests, _ = result.measurement.request_counts()
+        assert requests == WHOLE * count
+        chosen = {runner.uid for runner in result.runners}
+        assert all(pod.complete and pod.begins == 1 for pod in world.ever if pod.uid in chosen)
+
+    def moment(self, world: World) -> None:
+        """Nothing was written, but time passed or something happened."""
+        loading = {pod.run for pod in world.pods.values() if pod.loads}
+        assert len(loading) <= 1, "two runs never make load together"
+        run = world.status.get("run") or {}
+        if loading and TEST in world.objects and run.get("finishedAt"):
+            assert run["id"] not in loading, "no load under a finished status"
+        begun = Counter((pod.run, pod.index) for pod in world.ever if pod.begins)
+        assert all(n == 1 for n in begun.values()), "each index of a run begins once"
+        assert all(pod.begins <= 1 for pod in world.ever)
+        for what in ("setups", "teardowns"):
+            done = Counter(pod.run for pod in world.ever for _ in range(getattr(pod, what)))
+            assert all(n == 1 for n in done.values()), what
+        for key, obj in world.objects.items():
+            if key.kind is Kind.JOB:
+                assert obj["metadata"]["ownerReferences"], "no Job without an owner"
+
+    def at_rest(self, world: World) -> None:
+        """Faults have stopped, and nothing more happens by itself."""
+        assert not any(pod.loads for pod in world.pods.values())
+        if TEST not in world.objects:
+            assert not world.jobs(), "no Job is left of a LoadTest that is gone"
+            return
+        status, raw = world.status, world.objects[TEST]
+        assert status["observedGeneration"] == raw["metadata"]["generation"]
+        if world.conditions.get("Stalled", ("", ""))[1] in ("InvalidSpec", "Suspended", "BudgetNotFound"):
+            return
+        assert Phase(status["phase"]).is_final, status
+        wanted = spec_hash(validate_loadtest(raw), Inputs(), status["run"]["specHash"])
+        assert parts(wanted)[0] == parts(status["run"]["specHash"])[0], "the newest run is of the present spec"
+
+
+def _edit(world: World, number: int) -> None:
+    def change(obj: dict[str, Any]) -> None:
+        spec = obj["spec"]
+        match number % 12:
+            case 0:
+                spec["scenarios"][0]["vus"] += 1
+            case 1:
+                spec["thresholds"] = {"http_req_duration": [f"p(95)<{50 + 10 * world.count % 300}"]}
+            case 2:
+                spec["historyLimit"] = world.count % 3
+            case 3 | 4:
+                spec["suspend"] = not spec.get("suspend", False)
+            case 5:
+                obj["metadata"].setdefault("annotations", {})["loadgate.dev/rerun"] = str(world.count)
+            case 6:
+                spec["scenarios"][0]["vus"] = -1 if spec["scenarios"][0]["vus"] > 0 else 4
+            case 7:
+                spec["runners"] = {"count": 1 + world.count % 3}
+            case 8:
+                spec["onInconclusive"] = {"retries": world.count % 2}
+            case 9:
+                spec["budgets"] = [] if spec.get("budgets") else [{"name": "shop"}]
+            case 10:
+                spec["deadline"] = f"{5 + world.count % 40}s"
+            case _:
+                spec["setup"] = {"steps": STEPS}
+                spec["teardown"] = {"steps": STEPS}
+
+    world.count += 1
+    world.edit(change)
+
+
+def _hurt(world: World, number: int) -> None:
+    live = world.live()
+    if not live:
+        return
+    pod = live[number % len(live)]
+    match number % 4:
+        case 0:
+            pod.phase = "Failed"
+        case 1:
+            world.remove(Key(Kind.POD, NAMESPACE, pod.name))
+        case 2:
+            pod.mute_until = world.now + 20 * (1 + number % 3)
+        case _:
+            pod.slow_ms = 2000
+
+
+def _disturb(world: World, number: int) -> None:
+    match number % 5:
+        case 0:
+            world.lose_messages = 1 + number % 3
+        case 1:
+            world.lose_answers = 1 + number % 7
+        case 2:
+            world.refuse_statuses = 1 + number % 2
+        case 3:
+            world.setup_fails = not world.setup_fails
+        case _:
+            world.cannot_arm = not world.cannot_arm
+
+
+def _budget(world: World, number: int) -> None:
+    if number % 4 == 0:
+        world.remove(BUDGET)
+    else:
+        world.put(budget(responseTime={"*": {"p95": f"{80 * (number % 5) + 50}ms"}}))
+    world.reconcile(BUDGET)
+
+
+def _delete(world: World, number: int) -> None:
+    if number % 3 == 0:
+        for job in world.jobs():
+            world.remove(Key(Kind.JOB, NAMESPACE, job))
+    elif TEST in world.objects:
+        world.remove(TEST)
+        if number % 3 == 1:
+            world.reconcile()
+    else:
+        world.put(load_test())
+
+
+def _passes(world: World, number: int) -> None:
+    """As an operator that is well: passes, each after the time that it asked for."""
+    for _ in range(1 + number):
+        after = world.reconcile()
+        world.advance(min(after or 0.0, 5.0) or 0.01)
+
+
+OPERATIONS = {
+    "passes": _passes,
+    "crash": lambda world, number: world.reconcile(crash_after=number % 6),
+    "time": lambda world, number: world.advance((0.3, 1, 2, 6, 12, 25, 45, 400)[number % 8]),
+    "edit": _edit,
+    "hurt": _hurt,
+    "disturb": _disturb,
+    "budget": _budget,
+    "delete": _delete,
+    "restart": lambda world, _: world.restart(),
+}
+WEIGHTED = ["passes"] * 5 + ["crash"] * 4 + ["time"] * 2 + ["edit"] * 3 + ["hurt"] * 3 + ["disturb"] * 2
+HISTORY = st.lists(
+    st.tuples(st.sampled_from([*WEIGHTED, "budget", "delete", "restart"]), st.integers(0, 23)), max_size=30
+)
+
+
+def _calm(world: World) -> None:
+    world.lose_messages = world.lose_answers = world.refuse_statuses = 0
+    world.cannot_arm = world.setup_fails = False
+    for pod in world.pods.values():
+        pod.mute_until = 0.0
+
+
+def _play(spec: dict[str, Any], history: list[tuple[str, int]]) -> None:
+    world = World()
+    try:
+        laws = Laws(world)
+        world.put(load_test(**spec))
+        for operation, number in history:
+            OPERATIONS[operation](world, number)
+            laws.moment(world)
+        _calm(world)
+        world.settle(limit=1500)
+        world.advance(60)
+        world.settle(limit=1500)
+        laws.at_rest(world)
+    finally:
+        world.close()
+
+
+SPECS = st.sampled_from(
+    [
+        {},
+        {"runners": {"count": 1}, "onInconclusive": {"retries": 1}},
+        {"setup": {"steps": STEPS}, "teardown": {"steps": STEPS}, "runners": {"count": 3}},
+        {"thresholds": {"http_req_duration": [{"threshold": "p(95)<500", "abortOnFail": True}]}},
+        {"startDeadline": "20s", "deadline": "15s", "ttlSecondsAfterFinished": 0},
+    ]
+)
+
+
+@settings(
+    max_examples=HISTORIES,
+    deadline=None,
+    derandomize="LOADGATE_HISTORIES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(spec=SPECS, history=HISTORY)
+def test_the_laws_of_a_runs_life_hold_in_every_history(spec: dict[str, Any], history: list[tuple[str, int]]) -> None:
+    """No history of crashes, lost runners, lost messages, edits and deletions breaks a law of a run's life."""
+    _play(spec, history)
