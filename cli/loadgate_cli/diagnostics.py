@@ -33,15 +33,20 @@ def to_json(fault: Fault) -> dict[str, Any]:
     return {name: value for name, value in asdict(fault).items() if value not in ("", None)}
 
 
+def _visible(text: str) -> str:
+    """The text with a dot for whatever could command a terminal; as long as before, so that columns stay."""
+    return "".join(sign if sign.isprintable() else "·" for sign in text)
+
+
 def _paragraph(fault: Fault, text: str, paint: Paint) -> str:
     place = ":".join(str(part) for part in (fault.file, fault.line, fault.column) if part not in ("", None))
-    head = [paint.bold(f"{place}:")] if place else []
+    head = [paint.bold(f"{_visible(place)}:")] if place else []
     if fault.path:
-        head.append(f"{fault.path}:")
-    lines = [" ".join([*head, paint.bad(fault.message)])]
+        head.append(f"{_visible(fault.path)}:")
+    lines = [" ".join([*head, paint.bad(_visible(fault.message))])]
     lines += _excerpt(fault, text, paint)
     if fault.hint:
-        lines.append(f"  {paint.hint('hint:')} {fault.hint}")
+        lines.append(f"  {paint.hint('hint:')} {_visible(fault.hint)}")
     return "\n".join(lines)
 
 
@@ -51,7 +56,7 @@ def _excerpt(fault: Fault, text: str, paint: Paint) -> list[str]:
         return []
     number = f"{fault.line:5d} "
     column = max(fault.column or 1, 1)
-    source, column = _cut(lines[fault.line - 1].replace("\t", " "), column)
+    source, column = _cut(_visible(lines[fault.line - 1].replace("\t", " ")), column)
     shown = [f"{paint.faint(number + '|')} {source}".rstrip()]
     if fault.column is not None:
         shown.append(f"{paint.faint(' ' * len(number) + '|')} {' ' * (column - 1)}{paint.bad('^')}")

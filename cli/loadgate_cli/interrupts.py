@@ -4,14 +4,22 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupts:
-    """Counts signals and starts what each asks for; `stop` is told whether to be graceful."""
+class Stop(Protocol):
+    """Ends what runs, gracefully or at once, and returns when it is over."""
 
-    def __init__(self, stop: Callable[[bool], Awaitable[None]], tell: Callable[[str], None]) -> None:
+    def __call__(self, *, graceful: bool) -> Awaitable[None]:
+        """Begin to."""
+
+
+class Interrupts:
+    """Counts signals and starts what each asks for."""
+
+    def __init__(self, stop: Stop, tell: Callable[[str], None]) -> None:
         self._stop = stop
         self._tell = tell
         self._stopping: list[asyncio.Future[None]] = []
@@ -36,7 +44,7 @@ class Interrupts:
         else:
             self._tell("stopping at once")
             self._release(asyncio.get_running_loop())
-        self._stopping.append(asyncio.ensure_future(self._stop(self.count == 1)))
+        self._stopping.append(asyncio.ensure_future(self._stop(graceful=self.count == 1)))
 
     async def finished(self) -> None:
         """Wait until stopping is over, if it was asked for, and raise what it raised."""

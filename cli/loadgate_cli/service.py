@@ -47,7 +47,7 @@ async def serve(folder: Path, address: tuple[str, int]) -> None:
 async def _go_on(operator: Embedded, folder: Path, keeper: Keeper) -> None:
     stopped = asyncio.Event()
 
-    async def stop(graceful: bool) -> None:  # noqa: FBT001 - as Interrupts calls it
+    async def stop(*, graceful: bool) -> None:
         stopped.set()
         await operator.stop(graceful=graceful)
 

@@ -52,7 +52,7 @@ async def execute(bundle: Bundle, *, out: Path | None, form: str) -> Exit:
     try:
         async with Embedded(Options(logs=out / "logs" if out else None)) as operator:
             with display() as shown:
-                interrupts = Interrupts(lambda graceful: operator.stop(graceful=graceful), shown.note)
+                interrupts = Interrupts(operator.stop, shown.note)
                 with interrupts.installed():
                     ran = await _run_all(operator, bundle, shown, interrupts)
                     await interrupts.finished()

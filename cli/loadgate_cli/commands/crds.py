@@ -10,7 +10,7 @@ from loadgate_cli.files import replace
 from loadgate_cli.terminal import say
 
 
-@click.command(short_help="Print the CustomResourceDefinitions.")
+@click.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
 def command(out: Path | None) -> None:
     """Print the CustomResourceDefinitions of LoadTest and PerformanceBudget: loadgate crds | kubectl apply -f -"""

@@ -17,7 +17,7 @@ from loadgate_cli.terminal import say
 _FAULTS = ("none", "slow", "errors", "stall")
 
 
-@click.command(short_help="Run a user journey against a demo shop, in about 30 seconds.")
+@click.command()
 @click.option("--fault", type=click.Choice(_FAULTS), default="none", help="What is wrong with the shop.")
 @options.out(Path("out/demo"))
 @options.output

@@ -14,7 +14,7 @@ from loadgate_cli.terminal import Paint, has_colour
 _WIDEST = 120
 
 
-@click.command(short_help="Show what a test will do, without doing it.")
+@click.command()
 @options.manifests
 def command(bundle: Bundle) -> None:
     """Show what a test will do, without doing it.

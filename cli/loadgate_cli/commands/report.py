@@ -47,7 +47,7 @@ _FORMS: dict[str, Callable[[Result], str]] = {
 }
 
 
-@click.command(short_help="Render a stored result again.")
+@click.command()
 @click.argument("result", metavar="RESULT")
 @click.option(
     "-f", "--format", "form", type=click.Choice(list(_FORMS)), default="text", show_default=True, help="Form."

@@ -10,7 +10,7 @@ from loadgate_cli.bundle import Bundle
 from loadgate_cli.session import execute
 
 
-@click.command(short_help="Run load tests on this machine and exit by their verdict.")
+@click.command()
 @options.manifests
 @options.out()
 @options.output

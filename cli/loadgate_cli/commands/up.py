@@ -9,7 +9,7 @@ from loadgate_cli.exits import Exit
 from loadgate_cli.service import ServiceError, serve
 
 
-@click.command(short_help="Watch a folder of manifests, run what changes, keep the statuses.")
+@click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 @click.option(
     "--listen",

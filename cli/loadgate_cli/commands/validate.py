@@ -12,7 +12,7 @@ from loadgate_cli.objects import dump
 from loadgate_cli.terminal import Paint, has_colour
 
 
-@click.command(short_help="Find every fault of the manifests.")
+@click.command()
 @options.manifests
 @options.output
 def command(bundle: Bundle, output: str) -> None:

@@ -9,7 +9,7 @@ from loadgate_cli import options
 from loadgate_cli.objects import dump
 
 
-@click.command(short_help="Print the version.")
+@click.command()
 @options.output
 def command(output: str) -> None:
     """Print the version of loadgate, and of what it runs on."""
