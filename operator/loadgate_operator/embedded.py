@@ -11,26 +11,30 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from loadgate.api.conditions import ConditionType, Phase
+from loadgate.api.conditions import ConditionType, Phase, Reason
 from loadgate.report.result import Result
 from loadgate.verdict import totals
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
 from loadgate_operator.cluster.local.pods import PROGRAMS
 from loadgate_operator.cluster.port import Key, Kind, Object
-from loadgate_operator.collect import Collector, RunnerClient
+from loadgate_operator.collect import Collector, Runner, RunnerClient
 from loadgate_operator.manifests import names
-from loadgate_operator.manifests.configs import result_bytes
-from loadgate_operator.manifests.job import RunnerSettings
+from loadgate_operator.manifests.configs import result_bytes, token_of
+from loadgate_operator.manifests.job import RunnerSettings, pod_index
+from loadgate_operator.reconcile.reconciler import Options as ReconcilerOptions
 from loadgate_operator.reconcile.reconciler import Reconciler
 from loadgate_operator.serve import serving
 from loadgate_operator.telemetry import OperatorMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from loadgate.metrics import Measurement
+
+_HURRIED = 5.0
+"""Seconds for runners that are stopped at once to hand over what they have."""
 
 _BEFORE_TESTS = {Kind.CONFIG_MAP, Kind.SECRET, Kind.PERFORMANCE_BUDGET}
 
@@ -80,7 +84,10 @@ class Embedded:
         self._cluster = LocalCluster(self._local_options(), time.time)
         self._client = RunnerClient()
         self._collector = Collector(self._client, time.time, self._metrics.scraped)
-        self._reconciler = Reconciler(self._cluster, self._collector, RunnerSettings(), clock=time.time)
+        settings = ReconcilerOptions(reconciled=self._metrics.reconciled)
+        self._reconciler = Reconciler(
+            self._cluster, self._collector, RunnerSettings(), clock=time.time, options=settings
+        )
         self._stack = contextlib.AsyncExitStack()
         self.metrics_url: str | None = None
         """Where metrics are served, if they are."""
@@ -139,9 +146,7 @@ class Embedded:
 
     async def wait(self, key: Key) -> dict[str, Any]:
         """The status of a test when nothing more will happen by itself; {} when it is deleted meanwhile."""
-        async for progress in self.follow(key, every=60.0):
-            status = progress.status
-        return status
+        return await self._until(key, lambda _: False)
 
     async def changes(self) -> AsyncIterator[Key]:
         """Every key whose object or status changes, beginning with all there are."""
@@ -151,14 +156,21 @@ class Embedded:
     async def stop(self, *, graceful: bool = True) -> None:
         """Call off all that runs, keep what was measured, and judge it; returns when all runs are over.
 
-        Gracefully, iterations under way may end; otherwise pods are ended at once.
+        Their verdict is Inconclusive at best, with the doubt Interrupted. Gracefully, iterations under way may end;
+        otherwise runners get a moment to hand over what they have.
         """
         running = [key for key in self._tests() if not is_settled(self.read(*key))]
         for key in running:
             self._reconciler.interrupt(key)
+        over = asyncio.gather(*(self.wait(key) for key in running))
         if not graceful:
-            await self._cluster.stop_pods(grace=0.0)
-        await asyncio.gather(*(self.wait(key) for key in running))
+            # Only once it is put down why the run ends: else runners that end now would count as lost.
+            await asyncio.gather(*(self._until(key, _is_stopping) for key in running))
+            await asyncio.gather(*(self._hurry(key) for key in running))
+            await asyncio.wait({over}, timeout=_HURRIED)
+            if not over.done():
+                await self._cluster.stop_pods(grace=0.0)
+        await over
 
     async def result(self, key: Key) -> Result | None:
         """The result of a test's last finished run. Raises ResultError where it is damaged."""
@@ -173,6 +185,25 @@ class Embedded:
         wanted = {names.TEST_LABEL: names.shorten(key.name)}
         pods = self._cluster.store.list(Kind.POD, key.namespace, wanted)
         return [path for pod in pods if (path := self._cluster.log_path(pod)).exists()]
+
+    async def _hurry(self, key: Key) -> None:
+        """Have the runners of a test end at once, which still hand over what they have."""
+        run = (self.status(*key).get("run") or {}).get("id", "")
+        secret = self.read(Kind.SECRET, key.namespace, names.token_name(run)) or {}
+        pods = self._cluster.store.list(Kind.POD, key.namespace, names.run_selector(run))
+        runners = [
+            Runner(run, pod_index(pod) or 0, pod["metadata"]["uid"], url, token_of(secret) or "")
+            for pod in pods
+            if (url := self._cluster.address(pod))
+        ]
+        await self._collector.stop(runners, graceful=False, reason="stopped at once by hand")
+
+    async def _until(self, key: Key, enough: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+        """The first status that is enough, or after which nothing more will happen by itself."""
+        with self._cluster.store.watching() as watch:
+            while not (is_settled(self.read(*key)) or enough(self.status(*key))):
+                await watch.take()
+        return self.status(*key)
 
     def _local_options(self) -> LocalOptions:
         options = self._options
@@ -222,6 +253,10 @@ def is_settled(obj: Object | None) -> bool:
         return False
     final = {ConditionType.Complete.value, ConditionType.Stalled.value}
     return any(one["type"] in final and one["status"] == "True" for one in status.get("conditions") or ())
+
+
+def _is_stopping(status: Mapping[str, Any]) -> bool:
+    return any(one["reason"] == Reason.Stopping.value for one in status.get("conditions") or ())
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -163,6 +163,12 @@ async def main():
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
+    def stopped():
+        if fake.state != RunnerState.FINISHED:
+            fake.finish()
+        os._exit(0)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped)
     fake.go_to(RunnerState.ARMED)
     server = await asyncio.start_server(handle, options.host, int(options.port))
     async with server:
