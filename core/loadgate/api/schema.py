@@ -12,6 +12,7 @@ from typing import Any
 from .base import Model
 from .cel import RULES, rule
 from .names import PATTERNS
+from .scenarios import EXECUTORS
 from .steps import BODIES
 
 Schema = dict[str, Any]
@@ -95,9 +96,7 @@ class _Writer:
 
     def _one_of_scenarios(self, raw: Schema, within: tuple[str, ...]) -> Schema:
         references = raw["discriminator"]["mapping"]
-        return merge_by_executor(
-            {tag: self.write({"$ref": reference}, within) for tag, reference in references.items()}
-        )
+        return merge_by_executor({tag: self.write({"$ref": references[tag]}, within) for tag in EXECUTORS})
 
 
 def _plain(raw: Schema) -> Schema:

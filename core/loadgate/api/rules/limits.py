@@ -16,7 +16,8 @@ from .steps import nested
 class Samples:
     """What a test's samples will carry, as far as the manifest tells."""
 
-    scenarios: frozenset[str]
+    scenarios: frozenset[str] | None
+    """Names of scenarios; None where they can't all be read."""
     requests: frozenset[str]
     tags: frozenset[str]
     open_ended: bool
@@ -28,9 +29,10 @@ def samples(spec: Node) -> Samples:
     scenarios = list(spec["scenarios"].each())
     blocks = [spec["setup"]["steps"], spec["teardown"]["steps"], *(scenario["steps"] for scenario in scenarios)]
     requests = [request for block in blocks for request in _requests(block)]
+    names = [scenario["name"].text for scenario in scenarios]
     tags = {tag for holder in (*scenarios, *requests) for tag in holder["tags"].keys}
     return Samples(
-        scenarios=frozenset(scenario["name"].text or "" for scenario in scenarios),
+        scenarios=frozenset(filter(None, names)) if names and all(names) else None,
         requests=frozenset(_label(request) for request in requests),
         tags=frozenset(tags),
         open_ended=any("script" in scenario for scenario in scenarios),
@@ -77,9 +79,9 @@ def _check_selector(findings: Findings, node: Node, selector: MetricSelector, kn
     for tag, value in selector.tags:
         if built_in is None:
             findings.add(node, f"{selector.metric} has no tags", f"write {selector.metric}")
-        elif tag == "scenario" and value not in known.scenarios:
+        elif tag == "scenario" and known.scenarios is not None and value not in known.scenarios:
             findings.add(node, f"no scenario is called {value!r}", did_you_mean(value, known.scenarios))
-        elif known.open_ended:
+        elif known.open_ended or tag == "scenario":
             continue
         elif tag == "name" and value not in known.requests:
             findings.add(node, f"no request is called {value!r}", did_you_mean(value, known.requests))
