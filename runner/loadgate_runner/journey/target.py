@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from loadgate_runner.http import TLS, Options, Origin, Timeouts, locate, tls_fault
 
@@ -67,7 +66,7 @@ def place(url: str) -> tuple[Origin, bytes]:
 
 def is_absolute(url: str) -> bool:
     """Say whether a URL has its own scheme."""
-    return urlsplit(url).scheme in {"http", "https"}
+    return url[:8].lower().startswith(("http://", "https://"))
 
 
 def _tls(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> TLS:
