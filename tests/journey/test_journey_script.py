@@ -247,7 +247,7 @@ async def test_a_pause_that_is_cut_short_ends_the_iteration(bench):
         ("1 / 0", "ZeroDivisionError", "1 / 0"),
         ("(await user.get('/')).json()", "ValueFault", "is no JSON"),
         ("(await user.get('/')).json('$[')", "ValueFault", "JSONPath"),
-        ("await user.get('http://[')", "ValueFault", "http://["),
+        ("await user.get('http://[')", "ValueFault", "IPv6"),
         ("await user.get('/', status='nope')", "ValueFault", "no status"),
         ("await user.get('/', timeout='soon')", "ValueFault", "not a duration"),
         ("await user.get('/', form={}, body='x')", "ValueFault", "one of json, form and body"),
