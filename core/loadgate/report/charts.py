@@ -60,7 +60,10 @@ def limits(result: Result) -> dict[str, list[dict[str, Any]]]:
         found = _drawn_limit(limit)
         if found:
             endpoint, percentile = found
-            out.setdefault(endpoint, []).append({"of": percentile, "ms": limit.limit_value, "broken": limit.broken})
+            line = {"of": percentile, "ms": limit.limit_value, "broken": limit.broken}
+            lines = out.setdefault(endpoint, [])
+            if line not in lines:
+                lines.append(line)
     return out
 
 
