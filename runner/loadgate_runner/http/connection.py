@@ -9,7 +9,7 @@ import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import Headers, final_head
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from loadgate_runner.http.line import Line
 
+_UNREADABLE = (HttpParserError, HttpParserUpgrade)
 _NO_PIECES = bytearray()
 _SWITCHING = 101  # the one interim status that is final, since what follows it isn't HTTP
 _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
@@ -192,7 +193,7 @@ class Connection(Waiter, asyncio.Protocol):
         self.received = len(data)
         try:
             self._feed(data)
-        except HttpParserError as fault:
+        except _UNREADABLE as fault:
             self._unreadable(fault)
             return
         if self.done:
@@ -266,7 +267,7 @@ class Connection(Waiter, asyncio.Protocol):
             self._pieces += data
         try:
             self._feed(data)
-        except HttpParserError as fault:
+        except _UNREADABLE as fault:
             self._unreadable(fault)
             return
         if not self._headed:

@@ -95,7 +95,7 @@ class Dialer:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self.loop.sock_connect(sock, address)
-        except BaseException:
+        except (OSError, asyncio.CancelledError):
             sock.close()
             raise
         return sock

@@ -96,9 +96,11 @@ class Response:
     @property
     def headers(self) -> Headers:
         """The answer's headers, read at the first look; empty unless the request needs them."""
-        if self._headers is None:
-            self._headers = _NO_HEADERS if self.head is None else Headers(self.head)
-        return self._headers
+        try:
+            return self._headers
+        except AttributeError:  # nobody has looked yet
+            self._headers = headers = _NO_HEADERS if self.head is None else Headers(self.head)
+            return headers
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -108,12 +110,14 @@ class Response:
     @property
     def text(self) -> str:
         """The body by its charset (UTF-8 unless said), with what doesn't decode replaced."""
-        if self._text is None:
-            self._text = self.body.decode(_charset(self.headers.get("content-type") or ""), "replace")
-        return self._text
+        try:
+            return self._text
+        except AttributeError:
+            self._text = text = self.body.decode(_charset(self.headers.get("content-type") or ""), "replace")
+            return text
 
-    _headers: Headers | None
-    _text: str | None
+    _headers: Headers
+    _text: str
 
 
 @lru_cache(maxsize=256)
@@ -123,7 +127,7 @@ def _charset(content_type: str) -> str:
     if match is None:
         return "utf-8"
     try:
-        b"".decode(match[1], "replace")
+        b"a".decode(match[1], "replace")  # an empty text would not even be looked up
     except (LookupError, UnicodeError):
         return "utf-8"
     return "utf-8" if match[1].lower() in _NOT_FOR_BODIES else match[1]
