@@ -7,6 +7,7 @@ import click
 
 from loadgate_cli.exits import Exit
 from loadgate_cli.service import ServiceError, serve
+from loadgate_cli.terminal import say
 
 
 @click.command()
@@ -27,7 +28,8 @@ def command(folder: Path, listen: str) -> None:
     try:
         asyncio.run(serve(folder, _address(listen)))
     except ServiceError as error:
-        raise click.ClickException(str(error)) from error
+        say(str(error))
+        raise SystemExit(Exit.INVALID) from error
     raise SystemExit(Exit.PASSED)
 
 
