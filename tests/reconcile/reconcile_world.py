@@ -1,5 +1,6 @@
 """A world in memory for the reconciler: a cluster with a Job controller and a garbage collector, and runners that keep
-the control contract, all moved by hand. It can go wrong in every way that histories are made of."""
+the control contract, all moved by hand. It can go wrong in every way that histories are made of.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from loadgate.api.conditions import Phase
 from loadgate.control import BlockReport, BlockState, RunnerReport, RunnerState
 from loadgate.metrics import IterationStats, Measurement, RequestStats, Snapshot
 from loadgate.report.result import Result
@@ -26,6 +26,7 @@ from loadgate_operator.reconcile.reconciler import Reconciler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from loadgate.api.conditions import Phase
     from loadgate_operator.collect.answers import Runner
 
 NAMESPACE, NAME = "default", "checkout"
@@ -218,9 +219,7 @@ class World:
     def restart(self) -> None:
         """A new operator that remembers nothing."""
         self.collector = Collector(_Client(self), lambda: self.now)
-        self.operator = Reconciler(
-            _Port(self), self.collector, RunnerSettings(), clock=lambda: self.now
-        )
+        self.operator = Reconciler(_Port(self), self.collector, RunnerSettings(), clock=lambda: self.now)
 
     # what users do
 
@@ -417,7 +416,9 @@ class World:
 
     def live(self) -> list[Pod]:
         """Pods that are there and not over, by index."""
-        return sorted((pod for pod in self.pods.values() if pod.phase == "Running"), key=lambda pod: (pod.index, pod.uid))
+        return sorted(
+            (pod for pod in self.pods.values() if pod.phase == "Running"), key=lambda pod: (pod.index, pod.uid)
+        )
 
 
 def _owners(obj: Mapping[str, Any]) -> list[str]:
@@ -547,9 +548,7 @@ class _Client:
 
     async def stop(self, runner: Runner, message: Any) -> RunnerReport:
         pod, now = self._told(runner), self._world.now
-        if pod.state in (RunnerState.ARMING, RunnerState.ARMED):
-            pod.finish(now, complete=False)
-        elif pod.loads and not message.graceful:
+        if pod.state in (RunnerState.ARMING, RunnerState.ARMED) or (pod.loads and not message.graceful):
             pod.finish(now, complete=False)
         elif pod.state is RunnerState.RUNNING:
             pod.state, pod.ends_at = RunnerState.STOPPING, min(pod.ends_at or now, now + 3)

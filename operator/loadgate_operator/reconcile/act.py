@@ -37,7 +37,7 @@ from loadgate_operator.reconcile.model import (
 from loadgate_operator.reconcile.observe import JUDGED_BY_ANNOTATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from loadgate.api.loadtest import LoadTest
     from loadgate_operator.cluster.port import Cluster, Object
@@ -57,6 +57,7 @@ class Actor:
     cluster: Cluster
     collector: Collector
     runner_settings: RunnerSettings
+    clock: Callable[[], float]
 
     async def act(self, actions: Iterable[Action], sight: Sight) -> None:
         """Do them in order; the first that fails ends it, since those after it count on it.
@@ -96,7 +97,8 @@ class Actor:
         """To the runners; those that can't be reached just now are told again in the next pass."""
         match action:
             case StartRunners():
-                await self.collector.start(_reach(sight, action.uids), begin=action.at, setup=action.setup)
+                if self.clock() <= action.until:
+                    await self.collector.start(_reach(sight, action.uids), begin=action.at, setup=action.setup)
             case StopRunners():
                 await self.collector.stop(_reach(sight, action.uids), graceful=action.graceful, reason=action.reason)
             case RunSetup():

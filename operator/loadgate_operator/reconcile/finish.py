@@ -20,7 +20,7 @@ from loadgate_operator.reconcile import summarise as rows
 from loadgate_operator.reconcile.clock import moment
 from loadgate_operator.reconcile.identity import limits_hash
 from loadgate_operator.reconcile.model import Acknowledge, Decision, RecordEvent, StoreResult
-from loadgate_operator.reconcile.runners import Stand
+from loadgate_operator.reconcile.runners import Stand, tolerance
 from loadgate_operator.reconcile.settle import settle
 from loadgate_operator.reconcile.verdicts import budget_manifests, verdict_changes
 
@@ -181,13 +181,13 @@ def _doubts(plan: Plan, runners: Sequence[Runner], ledger: Ledger) -> list[Doubt
         f"runner {runner.index} ({runner.why})" for runner in lost if runner.answer and runner.answer.silent_since
     ]
     gone = [f"runner {r.index} ({r.why})" for r in lost if not (r.answer and r.answer.silent_since)]
-    late = [_late(index, seconds) for index, seconds in ledger.late]
+    late = [_late(index, seconds) for index, seconds in ledger.late if seconds > tolerance(ledger.duration)]
     return [*doubts_of(plan, finished, lost=gone, silent=silent, cut=ledger.end is not None), *late]
 
 
 def _late(index: int, seconds: float) -> Doubt:
     by = format_duration(seconds)
-    message = f"runner {index} was started {by} late, and its load until then is missing; run it again"
+    message = f"runner {index} was started up to {by} late, and its load until then is missing; run it again"
     return Doubt(DoubtReason.RateNotReached, message, by, flattering=True)
 
 

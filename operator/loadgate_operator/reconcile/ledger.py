@@ -56,7 +56,8 @@ class Ledger:
     """`chosen` pod uids by index; `start_at` the planned start in Unix seconds; the plan's times in seconds.
 
     `setup` and `teardown` say whether the plan has such steps. `teardown_by` is the uid of the one pod that may have
-    been told to run teardown, at `teardown_at`. `late` holds by how many seconds runners were told late to begin, by
+    been told to run teardown, at `teardown_at`. `late` holds by how many seconds at most runners were told too
+    late to begin, by index.
     """
 
     chosen: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ is repeated after a crash is the same step.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from loadgate.api.conditions import Phase, Reason
@@ -29,10 +29,10 @@ from loadgate_operator.reconcile.model import (
     StopRunners,
     WriteLedger,
 )
-from loadgate_operator.reconcile.runners import Runner, Stand, armed_pods, chosen, lowest_live
+from loadgate_operator.reconcile.runners import Runner, Stand, armed_pods, chosen, lowest_live, tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from loadgate_operator.reconcile.view import View
@@ -94,10 +94,10 @@ def _choose(view: View, uids: tuple[str, ...]) -> Decision:
         setup=bool(plan.setup),
         teardown=bool(plan.teardown),
     )
-    first: Action = RunSetup(view.run.id, uids[0])
+    first: list[Action] = [RunSetup(view.run.id, uids[0])]
     if ledger.start_at is not None:
-        first = StartRunners(view.run.id, uids, ledger.start_at)
-    return _starting(view, ledger, [_write(view, ledger), first])
+        first = _Start(view, ledger, ledger.start_at, {}).of(range(len(uids)), tolerance(ledger.duration))
+    return _starting(view, ledger, [_write(view, ledger), *first])
 
 
 def _starting(view: View, ledger: Ledger, actions: Sequence[Action]) -> Decision:
@@ -144,9 +144,7 @@ def _setting_up(view: View, runners: list[Runner], ledger: Ledger) -> Decision:
     state = report.setup.state if report else None
     if report and state is BlockState.DONE:
         begun = replace(ledger, start_at=view.now + view.settings.start_lead)
-        uids = tuple(runner.uid for runner in runners)
-        start = StartRunners(view.run.id, uids, view.now + view.settings.start_lead, report.setup.values)
-        return _starting(view, begun, [_write(view, begun), start])
+        return _starting(view, begun, _start_anew(view, ledger, report.setup.values))
     ask = [RunSetup(view.run.id, runners[0].uid)] if state is BlockState.NONE else []
     return _starting(view, ledger, ask)
 
@@ -173,20 +171,55 @@ def _start_waiting(view: View, runners: list[Runner], ledger: Ledger, start_at: 
 
     Where nobody has heard of a start that is past, as after a crash in the worst moment, it is planned anew.
     """
-    waiting = [runner for runner in runners if runner.stand is Stand.ARMED]
     values = setup_values(runners)
-    if not waiting or (ledger.setup and values is None):
+    if ledger.setup and values is None:
         return []
-    uids = tuple(runner.uid for runner in waiting)
-    late = view.now - start_at
+    waited = {runner.index: _waited(runner, start_at) for runner in runners if runner.stand is Stand.ARMED}
+    if len(waited) == len(runners) and min(waited.values()) > view.settings.start_late:
+        return _start_anew(view, ledger, values or {})
+    in_time = tolerance(ledger.duration)
+    due = [index for index, seconds in waited.items() if seconds <= in_time]
+    behind = [index for index in waited if index not in due]
+    start = _Start(view, ledger, start_at, values or {})
+    return [*(start.of(due, in_time) if due else []), *(_start_behind(start, behind) if behind else [])]
+
+
+def _waited(runner: Runner, start_at: float) -> float:
+    """For how many seconds past the planned start a runner is known to have waited."""
+    answered_at = runner.answer.answered_at if runner.answer else None
+    return (start_at if answered_at is None else answered_at) - start_at
+
+
+def _start_anew(view: View, ledger: Ledger, values: Mapping[str, Any]) -> list[Action]:
+    again = replace(ledger, start_at=view.now + view.settings.start_lead)
+    start = _Start(view, again, view.now + view.settings.start_lead, values)
+    return [_write(view, again), *start.of(range(len(ledger.chosen)), tolerance(ledger.duration))]
+
+
+def _start_behind(start: _Start, behind: list[int]) -> list[Action]:
+    """Who is told too late is put down as such first, with the time until which it may be told."""
+    late, view = dict(start.ledger.late), start.view
+    now = view.now - start.at
     written: list[Action] = []
-    if late > view.settings.start_late:
-        if len(waiting) == len(runners):
-            start_at = view.now + view.settings.start_lead
-            written = [_write(view, replace(ledger, start_at=start_at))]
-        elif new := [runner.index for runner in waiting if runner.index not in dict(ledger.late)]:
-            written = [_write(view, replace(ledger, late=(*ledger.late, *((index, late) for index in new))))]
-    return [*written, StartRunners(view.run.id, uids, start_at, values or {})]
+    if any(late.get(index, 0.0) < now for index in behind):
+        late |= dict.fromkeys(behind, now + view.settings.late_margin)
+        written = [_write(view, replace(start.ledger, late=tuple(sorted(late.items()))))]
+    return [*written, *start.of(behind, min(late[index] for index in behind))]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A planned start: at which instant, and with which values of setup."""
+
+    view: View
+    ledger: Ledger
+    at: float
+    values: Mapping[str, Any]
+
+    def of(self, indexes: Iterable[int], late: float) -> list[Action]:
+        """Tell these runners, at most so many seconds late."""
+        uids = tuple(self.ledger.chosen[index] for index in indexes)
+        return [StartRunners(self.view.run.id, uids, self.at, self.at + late, self.values)]
 
 
 def setup_values(runners: Sequence[Runner]) -> Mapping[str, Any] | None:

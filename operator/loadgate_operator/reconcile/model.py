@@ -32,10 +32,13 @@ class Settings:
     """Between choosing the runners and the load: time for every start message to arrive, as long as a round of them."""
 
     start_late: float = 1.0
-    """How late a runner may begin: from here on it is doubted, and a start that nobody heard of is planned anew."""
+    """How late load may begin before a start that nobody heard of is planned anew."""
 
     starting: float = 0.5
     """Between two looks at a run that is about to begin, to end, or to go."""
+
+    late_margin: float = 5.0
+    """How much later than now a runner that is told too late may still be told."""
 
     live: float = 2.0
     """Between two looks at a run that makes load, hence between two live changes of its status."""
@@ -187,12 +190,14 @@ class RunSetup:
 class StartRunners:
     """Tell exactly these runners to begin at `at`; one told later begins at its place in the schedule.
 
+    After `until` nobody is told any more: who begins later than that misses more of the load than is put down.
     `setup` are the values that setup extracted. They may be secret: they pass through and are stored nowhere.
     """
 
     run: str
     uids: tuple[str, ...]
     at: float
+    until: float
     setup: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

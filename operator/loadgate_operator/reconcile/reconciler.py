@@ -75,7 +75,7 @@ class Reconciler:
         self._collector = collector
         self._clock = clock
         self._observer = Observer(cluster, collector, self._options.settings, clock)
-        self._actor = Actor(cluster, collector, runner_settings)
+        self._actor = Actor(cluster, collector, runner_settings, clock)
         self._queue = KeyQueue()
         self._wakes = Wakes(cluster)
         self._failures: dict[Key, int] = {}
@@ -166,9 +166,9 @@ class Reconciler:
         if key.kind is Kind.PERFORMANCE_BUDGET:
             await self._reconcile_budget(key)
             return None
-        # Before looking, so that what is seen is at least as new as the time it is judged at.
-        now = self._clock()
         sight = await self._observer.observe(key.namespace, key.name, interrupted=key in self._interrupted)
+        # After looking, which may take seconds where a runner is silent: a start must lie ahead.
+        now = self._clock()
         self._learn(key, sight)
         decision = await self._act(sight, now)
         if decision.status is not None and sight.observed.load_test is not None:

@@ -104,6 +104,13 @@ def _replacement(pods: Iterable[PodSeen], index: int, uid: str) -> str:
     return next((f"pod {pod.name}" for pod in pods if pod.index == index and pod.uid != uid and not pod.over), "")
 
 
+def tolerance(duration: float) -> float:
+    """How many seconds late a runner may begin without a doubt: a hundredth of the load, as for iterations that are
+    missing, and what a message may take on a busy machine.
+    """
+    return max(0.1, duration / 100)
+
+
 def armed_pods(run: RunSeen) -> dict[int, PodSeen]:
     """The pod to choose of each index that has an armed one: the oldest, so that every pass chooses the same."""
     out: dict[int, PodSeen] = {}
