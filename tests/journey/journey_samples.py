@@ -29,6 +29,7 @@ class Answer:
     error: Failure | None = None
     hops: tuple[Answer, ...] = ()
     duration: int = 1_000
+    started: int = 1_000_000
     message: str = ""
     method: str = "GET"
     url: str = "http://shop/"
@@ -219,7 +220,7 @@ class Bench:
             files=tmp_path,
             environ=more.pop("environ", {}),
             recorder=self.recorder,
-            clock=lambda: 0,
+            clock=more.pop("clock", lambda: 0),
             sleep=self.sleep,
             client=lambda: self.client,
             log=self.log.append,

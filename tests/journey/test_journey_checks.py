@@ -203,6 +203,16 @@ def test_a_check_looks_here_and_is_called_so(check, name, passes):
     assert results(check, ANSWER, wanted="open") == {name: passes}
 
 
+@pytest.mark.parametrize(
+    ("matcher", "passes"), [("exists", True), ("==a", False), ("!=a", True), ("*a", False), ("~a", False), (5, False)]
+)
+def test_a_value_that_nests_too_deep_to_be_written_has_no_text(matcher, passes):
+    """A target can't make a check fail in another way."""
+    document = b'{"v":' + b"[" * 500 + b"]" * 500 + b"}"
+    assert list(results({"json": {"$.v": matcher}}, Answer(body=document)).values()) == [passes]
+    assert list(results({"json": {"$[*]": matcher}}, Answer(body=document)).values()) == [passes]
+
+
 @pytest.mark.parametrize("matcher", ["exists", "absent", "!=a", 5])
 @pytest.mark.parametrize("path", ["$.a", "$..a"])
 def test_nothing_holds_of_a_body_that_is_no_json(path, matcher):

@@ -130,6 +130,13 @@ def test_a_huge_value_counts_as_missing(extract, make):
     assert not take(extract, make("x" * (LARGEST_VALUE + 1)))[0]
 
 
+def test_a_value_that_nests_too_deep_counts_as_missing():
+    """It couldn't be written into a request."""
+    deep = b"[" * 500 + b"]" * 500
+    assert not take({"json": "$"}, Answer(body=deep))[0]
+    assert not take({"json": "$[*]", "pick": "all"}, Answer(body=deep))[0]
+
+
 def test_a_cookie_may_come_from_a_redirect():
     """The latest answer that sets it wins."""
     first, second = Answer(cookies={"a": "1", "b": "1"}), Answer(cookies={"a": "2"})

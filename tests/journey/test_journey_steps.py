@@ -227,23 +227,32 @@ async def test_checks_and_extractions_are_counted_by_name():
     }
 
 
-async def test_only_the_first_request_is_measured_from_when_the_iteration_was_due():
+async def test_only_the_first_request_is_charged_with_a_late_beginning():
     """The later ones are due when the journey reaches them."""
-    bench = Bench.steps(get("/a"), get("/b"))
-    await bench.vu.iterate(0, 123)
-    await bench.vu.iterate(1)
+    answer = Answer(started=5_000)
+    bench = Bench.steps(get("/a"), get("/b"), answers=(answer,), clock=lambda: 1_000)
+    for due in (700, 1_000, 2_000, None):
+        await bench.vu.iterate(0, due)
     requests = bench.recorder.requests()
-    assert [due for _, _, due in requests["GET /a"]] == [123, None]
-    assert [due for _, _, due in requests["GET /b"]] == [None, None]
+    assert [due for _, _, due in requests["GET /a"]] == [4_700, 5_000, 5_000, None]
+    assert [due for _, _, due in requests["GET /b"]] == [None] * 4
+
+
+async def test_a_late_beginning_is_charged_but_a_pause_before_the_first_request_is_not():
+    """The request was due so much later itself."""
+    bench = Bench.steps({"think": "1h"}, get("/"), answers=(Answer(started=3_600_000_000_900),), clock=lambda: 1_000)
+    await bench.vu.iterate(0, 900)
+    ((_, _, due),) = bench.recorder.requests()["GET /"]
+    assert due == 3_600_000_000_800
 
 
 async def test_each_redirect_is_a_request_of_its_own():
-    """The first of them takes the due time, and none of them fails."""
-    hops = (Answer(status=302), Answer(status=307))
-    answer = Answer(status=500, hops=hops)
-    bench = Bench.steps(get("/", check={"status": 200}), answers=(answer,))
-    await bench.vu.iterate(0, 9)
-    assert bench.recorder.requests() == {"GET /": [(hops[0], True, 9), (hops[1], True, None), (answer, False, None)]}
+    """The first of them is charged with a late beginning, and none of them fails."""
+    hops = (Answer(status=302, started=100), Answer(status=307, started=200))
+    answer = Answer(status=500, hops=hops, started=300)
+    bench = Bench.steps(get("/", check={"status": 200}), answers=(answer,), clock=lambda: 30)
+    await bench.vu.iterate(0, 20)
+    assert bench.recorder.requests() == {"GET /": [(hops[0], True, 90), (hops[1], True, None), (answer, False, None)]}
 
 
 async def test_each_iteration_begins_anew():

@@ -13,12 +13,12 @@ class ValueFault(Exception):  # noqa: N818 - a fault of a value, in an iteration
     """A value doesn't fit where a journey uses it. The iteration ends as failed, the virtual user goes on."""
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: the runner asked for it
-    """The iteration is to end now."""
+class Interrupted(BaseException):
+    """The iteration is to end now: the runner asked for it. No journey's own `except Exception` stops it."""
 
 
-class Exhausted(Exception):  # noqa: N818 - not an error: the data is used up
-    """A `unique` source has no row left for this virtual user."""
+class Exhausted(BaseException):
+    """A `unique` source has no row left for this virtual user. No journey's own `except Exception` stops it."""
 
     def __init__(self, source: str) -> None:
         super().__init__(f"no row left in data source {source!r}")

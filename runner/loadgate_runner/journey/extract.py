@@ -182,5 +182,12 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= LARGEST_VALUE else MISSING
     if isinstance(value, dict | list):
-        return value if len(orjson.dumps(value)) <= LARGEST_VALUE else MISSING
+        return value if _fits(value) else MISSING
     return value
+
+
+def _fits(value: dict[str, Any] | list[Any]) -> bool:
+    try:
+        return len(orjson.dumps(value)) <= LARGEST_VALUE
+    except orjson.JSONEncodeError:  # it nests deeper than can be written
+        return False

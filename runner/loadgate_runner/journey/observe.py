@@ -22,11 +22,17 @@ def is_expected(response: Response, accepted: frozenset[int] | None) -> bool:
 
 
 def record(series: RequestSeries, state: State, response: Response, *, expected: bool) -> None:
-    """Record a request, and each redirect on its way; the first of them takes the iteration's due time."""
-    due = state.due_ns
-    state.due_ns = None
-    if response.hops:
-        for hop in response.hops:
+    """Record a request, and each redirect on its way.
+
+    The first request of an iteration counts from so much before its start as the iteration began late: a target that
+    held the iteration up is charged for that, and a pause before the request isn't.
+    """
+    hops, late, due = response.hops, state.late_ns, None
+    if late is not None:
+        state.late_ns = None
+        due = (hops[0] if hops else response).started - late
+    if hops:
+        for hop in hops:
             series.record(hop, True, due)
             due = None
     series.record(response, expected, due)

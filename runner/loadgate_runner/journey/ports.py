@@ -32,8 +32,9 @@ class RequestSeries(Protocol):
         """Count one request, whether it got a response or failed.
 
         `expected` false makes it a failed request. `due_ns` is the instant that its duration counts from when that
-        isn't its own start: the iteration's due time, for the first request of an open-model iteration. Service time
-        is always the response's own. A sample is judged, and belongs to a slice, by `due_ns`, or by its start.
+        isn't its own start: for the first request of an open-model iteration, as much before as the iteration began
+        late. Service time is always the response's own. A sample is judged, and belongs to a slice, by `due_ns`, or by
+        its start.
         """
 
 

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class State:
-    """A virtual user's own things; `vars`, `rows` and `due_ns` are of the current iteration."""
+    """A virtual user's own things; `vars`, `rows` and `late_ns` are of the current iteration."""
 
-    __slots__ = ("_random", "_seed", "client", "due_ns", "id", "iteration", "number", "rows", "user", "vars")
+    __slots__ = ("_random", "_seed", "client", "id", "iteration", "late_ns", "number", "rows", "user", "vars")
 
     def __init__(self, vu_id: int, client: Client, seed: int) -> None:
         self.id = vu_id
         self.iteration = 0  # how often it began before
         self.number = 0  # the iteration's number in the scenario
-        self.due_ns: int | None = None  # when the iteration was due, until its first request took it
+        self.late_ns: int | None = None  # how late the iteration began, until its first request was charged with it
         self.vars: dict[str, Any] = {}
         self.rows: dict[str, Mapping[str, Any]] = {}
         self.client = client

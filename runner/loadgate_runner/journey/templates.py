@@ -33,6 +33,9 @@ Value = Callable[[State], Any]
 Encode = Callable[[str], bytes]
 Piece = bytes | Callable[[State], bytes]
 
+DEEPEST_JSON: Final = 100
+"""Objects and arrays within one another in a body that a test sends."""
+
 _OF_THE_STATE: Final[Mapping[tuple[str, ...], Value]] = {
     ("vu", "id"): lambda state: state.id,
     ("vu", "iteration"): lambda state: state.iteration,
@@ -117,17 +120,19 @@ def pieces(template: Template, scope: Scope, encode: Encode) -> list[Piece]:
     return [encode(part) if isinstance(part, str) else encoded(part, encode) for part in fold(template, scope)]
 
 
-def json_pieces(value: Any, scope: Scope) -> list[Piece]:
+def json_pieces(value: Any, scope: Scope, depth: int = 0) -> list[Piece]:
     """Return a JSON document whose texts are templates, in the same way."""
+    if depth > DEEPEST_JSON:
+        raise JourneyError(f"a JSON body nests deeper than {DEEPEST_JSON}")
     if isinstance(value, dict):
         parts: list[Piece] = [b"{"]
         for index, (key, item) in enumerate(value.items()):
-            parts += [b"," * bool(index) + _dumps(str(key)) + b":", *json_pieces(item, scope)]
+            parts += [b"," * bool(index) + _dumps(str(key)) + b":", *json_pieces(item, scope, depth + 1)]
         return [*parts, b"}"]
     if isinstance(value, list | tuple):
         parts = [b"["]
         for index, item in enumerate(value):
-            parts += [b"," * bool(index), *json_pieces(item, scope)]
+            parts += [b"," * bool(index), *json_pieces(item, scope, depth + 1)]
         return [*parts, b"]"]
     if not isinstance(value, str):
         return [_dumps(value)]

@@ -94,11 +94,11 @@ class VU:
     async def iterate(self, number: int, due_ns: int | None = None) -> Outcome:
         """Do the scenario's iteration `number`. Raises nothing but CancelledError, when its task is cancelled.
 
-        `due_ns` is when an open model had it due, on the context's clock: its first request is measured from then.
+        `due_ns` is when an open model had it due, on the context's clock: how late it begins is its first request's.
         """
         state = self.state
         state.number = number
-        state.due_ns = due_ns
+        state.late_ns = None if due_ns is None else max(0, self._journey.context.clock() - due_ns)
         state.vars.clear()
         state.client.cookies.clear()
         try:
