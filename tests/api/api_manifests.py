@@ -100,7 +100,9 @@ def put(raw: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
     inner: Any = raw
     for part in way:
         inner = inner[part]
+    if isinstance(inner, dict) != isinstance(last, str):
+        raise KeyError(last)
     if value is ...:
         del inner[last]
     else:
-        inner[last] = value
+        inner[last] = copy.deepcopy(value)

@@ -575,6 +575,38 @@ def test_a_deadline_may_be_shorter_than_iterations_could_take():
     assert faults_of(validate_loadtest, raw) == []
 
 
+def test_values_too_deep_to_walk_through_are_refused():
+    """A manifest that comes through the API server may nest without end; it is refused, not crashed on."""
+    deep = {}
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    raw = loadtest()
+    put(raw, (*LOGIN, "request"), {"url": "/"})
+    raw["spec"]["scenarios"][0]["steps"][0]["request"]["json"] = deep
+    (fault,) = faults_of(validate_loadtest, raw)
+    assert "more than 64 deep" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ((*LOGIN, "request", "json"), [f"${{x{n}}}" for n in range(5000)]),
+        ((*ARRIVALS, "steps"), [{"thnk": 1}] * 450),
+        (
+            (*ARRIVALS, "steps"),
+            [{"request": {"url": f"/${{x{n}}}"}, "extract": {f"y{n}": {"json": "$.a"}}} for n in range(5000)],
+        ),
+    ],
+)
+def test_a_manifest_full_of_faults_is_answered_soon(path, value):
+    """However many faults there are, the first two hundred are said, and that there are more."""
+    raw = loadtest()
+    put(raw, path, value)
+    faults = faults_of(validate_loadtest, raw)
+    assert len(faults) == 201
+    assert faults[-1].message == "has more faults than are listed here"
+
+
 def test_a_status_that_cannot_be_read_is_no_fault():
     """The status is the operator's: a foreign one counts as none, a good one is kept."""
     raw = loadtest()

@@ -12,6 +12,7 @@ from .faults import Fault
 from .grammar.errors import did_you_mean
 from .names import PATTERNS
 from .paths import Path, format_path
+from .rules.findings import MAX_FAULTS
 from .scenarios import EXECUTORS, ScenarioBase
 
 _KINDS = ((bool, "true or false"), (int | float, "a number"), (str, "a text"), (list, "a list"), (Mapping, "an object"))
@@ -35,7 +36,8 @@ class _AnyScenario(ScenarioBase):
 
 def faults_of(error: ValidationError, model: type[BaseModel], raw: object) -> list[Fault]:
     """Every mistake that pydantic found when it read `raw` as the model."""
-    return [fault for details in error.errors() for fault in _faults(details, model, raw)]
+    listed = error.errors(include_url=False)[:MAX_FAULTS]
+    return [fault for details in listed for fault in _faults(details, model, raw)]
 
 
 def _faults(details: ErrorDetails, model: type[BaseModel], raw: object) -> list[Fault]:

@@ -1,6 +1,7 @@
 """A manifest's values become a model, or all that is wrong with them is said at once."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from .budget import PerformanceBudget
 from .faults import Fault, InvalidSpec
 from .loadtest import LoadTest
 from .paths import parse_path
-from .rules.findings import Findings, Node
+from .rules.findings import MAX_FAULTS, Findings, Node, TooManyFaults
 from .rules.inputs import check_data, check_secrets, check_target, columns
 from .rules.limits import check_metrics, check_thresholds, samples
 from .rules.scenarios import check_scenarios, check_times
@@ -18,6 +19,7 @@ from .rules.scope import Scope
 from .rules.steps import check_count, check_steps, extracted
 from .status import BudgetStatus, LoadTestStatus
 from .translate import faults_of
+from .yamltree import MAX_DEPTH
 
 M = TypeVar("M", bound=Model)
 _BUDGET_LIMITS = ("responseTime", "throughput", "errorRate", "metrics")
@@ -40,8 +42,11 @@ def validate_budget(raw: Mapping[str, Any]) -> PerformanceBudget:
 
 def _validated(model: type[M], raw: Mapping[str, Any], check: Callable[[Findings, Node], None]) -> M:
     described = {key: value for key, value in raw.items() if key != "status"}
+    if _is_deep(described):
+        raise InvalidSpec([Fault("", f"values stand more than {MAX_DEPTH} deep inside one another")])
     findings = Findings()
-    check(findings, Node((), described)["spec"])
+    with contextlib.suppress(TooManyFaults):
+        check(findings, Node((), described)["spec"])
     try:
         validated = model.model_validate(described, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -49,6 +54,22 @@ def _validated(model: type[M], raw: Mapping[str, Any], check: Callable[[Findings
     if findings.faults:
         raise InvalidSpec(_in_order([], findings.faults, described))
     return validated
+
+
+def _is_deep(raw: object) -> bool:
+    """Whether values stand so deep that walking through them could exhaust the stack; says so without recursion."""
+    layer = [raw]
+    for _ in range(MAX_DEPTH + 1):
+        layer = [inner for value in layer for inner in _inside(value)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _status(model: type[M], raw: Mapping[str, Any]) -> M:
@@ -59,10 +80,13 @@ def _status(model: type[M], raw: Mapping[str, Any]) -> M:
 
 
 def _in_order(shape: list[Fault], meaning: list[Fault], raw: object) -> list[Fault]:
-    """All faults in the manifest's order, without those of meaning where the shape is already at fault."""
+    """The first faults in the manifest's order, without those of meaning where the shape is already at fault."""
     at_fault = {fault.path for fault in shape}
     faults = shape + [fault for fault in meaning if fault.path not in at_fault]
-    return sorted(dict.fromkeys(faults), key=lambda fault: _position(fault.path, raw))
+    ordered = sorted(dict.fromkeys(faults), key=lambda fault: _position(fault.path, raw))
+    if len(ordered) < MAX_FAULTS:
+        return ordered
+    return [*ordered[:MAX_FAULTS], Fault("", "has more faults than are listed here", "mend these first")]
 
 
 def _position(path: str, raw: object) -> tuple[int, ...]:

@@ -56,6 +56,14 @@ class Node:
             yield key, self[key]
 
 
+MAX_FAULTS = 200
+"""How many faults are looked for; who has mended these can ask again."""
+
+
+class TooManyFaults(Exception):  # noqa: N818 (says why the search ends; nothing went wrong with it)
+    """Enough was found: the search ends here, so that no manifest can keep it busy for long."""
+
+
 class Findings:
     """The faults found so far."""
 
@@ -63,7 +71,9 @@ class Findings:
         self.faults: list[Fault] = []
 
     def add(self, node: Node, message: str, hint: str = "") -> None:
-        """Note a fault at the node."""
+        """Note a fault at the node; TooManyFaults where there are enough."""
+        if len(self.faults) >= MAX_FAULTS:
+            raise TooManyFaults
         self.faults.append(Fault(format_path(node.path), message, hint))
 
     def parsed(self, node: Node, parse: Callable[[Any], T]) -> T | None:

@@ -21,6 +21,8 @@ def check_headers(findings: Findings, headers: Node) -> None:
         if not _TOKEN.fullmatch(name):
             findings.add(value, f"{name[:_SHOWN]!r} can't be a header's name", "letters, digits and `-`, no spaces")
         check_line(findings, value)
+        if name.lower() == "host":
+            check_fixed(findings, value)
 
 
 def check_line(findings: Findings, value: Node) -> None:

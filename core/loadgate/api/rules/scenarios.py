@@ -52,7 +52,7 @@ def _check_scenario(findings: Findings, scenario: Node) -> None:
     ready, most = scenario["preAllocatedVUs"].number, scenario["maxVUs"].number
     if ready is not None and most is not None and ready > most:
         findings.add(scenario["maxVUs"], f"must be at least preAllocatedVUs, which is {ready}")
-    if scenario["stages"].value and scenario["executor"].value in _STARTS:
+    if scenario["stages"].value and scenario["executor"].text in _STARTS:
         _check_stages(findings, scenario)
 
 

@@ -11,6 +11,9 @@ from .findings import Findings, Node
 RESERVED = frozenset({path[0] for path in template.BUILT_IN_NAMES} | set(template.NAME_SPACES))
 """First words of names that are always there, which no variable may take."""
 
+_MOST_COMPARED = 500
+"""Names that a hint is sought among: comparing is slow, and a manifest may have any number."""
+
 
 @dataclass
 class Scope:
@@ -79,7 +82,7 @@ class Scope:
 
 
 def _hint(word: str, known: Mapping[str, object] | frozenset[str] | set[str] | list[str]) -> str:
-    names = sorted(known)
+    names = sorted(known)[:_MOST_COMPARED]
     close = difflib.get_close_matches(word, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"

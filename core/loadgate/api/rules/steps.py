@@ -16,7 +16,7 @@ from .scope import RESERVED, Scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TEMPLATES = ("url", "headers", "query", "json", "form", "text", "auth", "host")
+_TEMPLATES = ("url", "headers", "query", "json", "form", "text", "auth")
 _SOURCES = ("json", "header", "regex", "cookie")
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
 
@@ -99,6 +99,7 @@ def _check_request(findings: Findings, request: Node, scope: Scope) -> None:
     check_request_url(findings, request["url"])
     check_headers(findings, request["headers"])
     check_line(findings, request["host"])
+    check_fixed(findings, request["host"])
     check_fixed(findings, request["name"])
     check_tags(findings, request["tags"])
 
