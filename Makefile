@@ -15,7 +15,7 @@ $(READY): requirements-dev.lock pyproject.toml
 
 .PHONY: help
 help: ## What each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slow|errors|stall to see it fail)
@@ -50,6 +50,14 @@ crds: $(READY) ## Generate crds/ from the models
 .PHONY: bench
 bench: $(READY) ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
 	$(BIN)/python -m benchmarks
+
+.PHONY: cluster
+cluster: ## Start a real one-node control plane on this machine (needs Go; the first build takes minutes) and print its kubeconfig
+	@tests/cluster/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop that control plane and delete all that was in it
+	@tests/cluster/cluster down
 
 .PHONY: lock
 lock: $(READY) ## Compile the lock files from pyproject.toml
