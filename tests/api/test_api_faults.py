@@ -183,6 +183,7 @@ MEANINGS = [
     (("spec", "target", "url"), "http://me:pw@shop", "spec.target.url", "must not hold a user", "auth"),
     (("spec", "target", "url"), "http://shop?a=b", "spec.target.url", "must not have a query", ""),
     (("spec", "target", "host"), "a\r\nb: c", "spec.target.host", "must not hold line ends", ""),
+    (("spec", "target", "host"), "${vu.id}", "spec.target.host", "must not hold ${…}", ""),
     (
         ("spec", "target", "headers"),
         {"bad name": "x"},
@@ -274,6 +275,8 @@ MEANINGS = [
     ((*LOGIN, "request", "url"), "http://u:p@x/", f"{STEP}.request.url", "must not hold a user", ""),
     ((*LOGIN, "request", "url"), "/${vu.id", f"{STEP}.request.url", "isn't closed", ""),
     ((*LOGIN, "request", "host"), "a\nb", f"{STEP}.request.host", "must not hold line ends", ""),
+    ((*LOGIN, "request", "host"), "${vu.id}.x", f"{STEP}.request.host", "must not hold ${…}", "the same each time"),
+    ((*LOGIN, "request", "headers"), {"Host": "${vu.id}"}, f"{STEP}.request.headers.Host", "must not hold ${…}", ""),
     ((*LOGIN, "request", "headers"), {"a:": "x"}, f'{STEP}.request.headers["a:"]', "can't be a header's name", ""),
     ((*LOGIN, "request", "headers"), {"a": "x\r"}, f"{STEP}.request.headers.a", "must not hold line ends", ""),
     ((*LOGIN, "request", "tags"), {"status": "x"}, f"{STEP}.request.tags.status", "loadgate sets the tag", ""),

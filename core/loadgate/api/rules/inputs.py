@@ -1,7 +1,7 @@
 """What the target, secrets and data must mean."""
 
 from .findings import Findings, Node
-from .messages import check_base_url, check_headers, check_line
+from .messages import check_base_url, check_fixed, check_headers, check_line
 from .scope import Scope
 
 _SOURCES = ("inline", "csv", "json")
@@ -13,6 +13,7 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
     check_headers(findings, target["headers"])
     scope.check(findings, target["headers"])
     check_line(findings, target["host"])
+    check_fixed(findings, target["host"])
     tls = target["tls"]
     if ("cert" in tls) != ("key" in tls):
         given, lacking = ("cert", "key") if "cert" in tls else ("key", "cert")
