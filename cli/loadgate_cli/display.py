@@ -118,7 +118,7 @@ class LiveDisplay:
         head.add_row(
             Text(name, style="bold"),
             Text(progress.phase),
-            ProgressBar(total=100, completed=progress.percent, width=self._bar_width(name)),
+            ProgressBar(100, progress.percent, width=self._bar_width(name), complete_style="cyan"),
             Text(f"{progress.percent:3.0f}%"),
             Text(format_duration(progress.elapsed), style="dim"),
         )
