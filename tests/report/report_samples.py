@@ -124,6 +124,7 @@ def _request(
     piece.failed += failed
     piece.sent += 412
     piece.received += 2311
+    piece.iterations += name == "checkout"
     if failed:
         piece.errors["timeout" if total % 2 else "http"] = piece.errors.get("timeout", 0) + 1
     if not judged:
@@ -238,7 +239,7 @@ def lagging() -> Doubt:
     """A doubt that flatters nothing."""
     return Doubt(
         DoubtReason.CPULimit,
-        "runner 2 used 97% of its CPU (1 cores) and was throttled 31% of the time; raise spec.runners.resources.limits.cpu or spec.runners.count",
+        "runner 2 used 97% of its CPU (1 core) and was throttled 31% of the time; raise spec.runners.resources.limits.cpu or spec.runners.count",
         "97%",
     )
 

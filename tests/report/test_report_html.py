@@ -85,7 +85,7 @@ def test_every_page_is_well_formed(name):
             assert attributes.get(key, ids[0]) in ids
         if attributes.get("href", "").startswith("#"):
             assert attributes["href"][1:] in ids
-    assert page_of(name).startswith("<!doctype html>\n<html ")
+    assert page_of(name).startswith("<!DOCTYPE html>\n<html ")
     assert page.all("html", lang="en")
 
 
@@ -98,7 +98,7 @@ def test_a_page_has_landmarks_and_one_main_heading(name):
     levels = [int(one[1]) for one, _ in page.elements if re.fullmatch(r"h[1-6]", one)]
     assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(found.get("scope") for found in page.all("th"))
-    assert all(found.get("aria-label") for found in page.all("div", role="region"))
+    assert all(found.get("aria-label") for found in page.all("div", role="group"))
     assert all(found.get("aria-label") or found.get("aria-hidden") for found in page.all("svg"))
     assert all(found.get("aria-label") and found.get("tabindex") == "0" for found in page.all("div", role="img"))
 

@@ -52,4 +52,4 @@ def heads(headings: Sequence[str], *, numbers: set[int]) -> Markup:
 
 def scroll(content: Markup, label: str) -> Markup:
     """A wide table scrolls by itself, and with the keyboard too."""
-    return tag("div", content, class_="scroll", tabindex=0, role="region", aria_label=label)
+    return tag("div", content, class_="scroll", tabindex=0, role="group", aria_label=label)

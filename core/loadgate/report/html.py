@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from loadgate.api.conditions import Outcome
 from loadgate.report import plots, sections
 from loadgate.report.charts import charts
 from loadgate.report.markup import Markup, join, raw, tag
@@ -41,11 +42,17 @@ _PARTS: dict[str, Callable[[Result], Markup | None]] = {
 
 def render_html(result: Result) -> str:
     """The whole page."""
-    parts = {name: made for name, make in _PARTS.items() if (made := make(result)) is not None}
+    parts = {name: made for name, make in _ordered(result) if (made := make(result)) is not None}
     main = tag("main", sections.verdict(result), *parts.values(), id="main", tabindex=-1)
     body = join(_skip(), _masthead(parts), main, sections.footer(result), _data(result), *_scripts())
     outcome = result.verdict.outcome.value.lower()
-    return f"<!doctype html>\n{tag('html', _head(result), tag('body', body), lang='en', data_outcome=outcome)}\n"
+    return f"<!DOCTYPE html>\n{tag('html', _head(result), tag('body', body), lang='en', data_outcome=outcome)}\n"
+
+
+def _ordered(result: Result) -> list[tuple[str, Callable[[Result], Markup | None]]]:
+    """The sections, with what decided on top: doubts come before limits where they made the verdict inconclusive."""
+    first = "doubts" if result.verdict.outcome is Outcome.Inconclusive else "limits"
+    return sorted(_PARTS.items(), key=lambda item: item[0] != first)
 
 
 def _head(result: Result) -> Markup:
@@ -84,7 +91,7 @@ def _masthead(parts: Iterable[str]) -> Markup:
             "div",
             tag("p", tag("span", class_="dot"), "loadgate", class_="brand"),
             tag("nav", tag("ul", *links), aria_label="Sections"),
-            tag("button", "Dark", type="button", id="theme", aria_pressed="false", class_="js-only"),
+            tag("button", "Dark theme", type="button", id="theme", aria_pressed="false", class_="js-only"),
         ),
         class_="masthead",
     )

@@ -82,7 +82,7 @@ def limits(result: Result) -> Markup:
     """Every limit with what was measured and how much room was left."""
     found = rows.ordered_limits(result)
     if not found:
-        none = "This test has neither thresholds nor budgets: it ran, and nothing was asked of it."
+        none = "This test has neither thresholds nor budgets: nothing is asked of the target."
         return part("limits", "Limits", tag("p", none, class_="none"))
     body = []
     for limit in found:
@@ -102,7 +102,7 @@ def limits(result: Result) -> Markup:
         )
     head = heads(("State", "Limit", "Allowed", "Actual", "Actual against limit", "Margin"), numbers={2, 3, 5})
     table = tag("table", tag("caption", "Limits"), head, tag("tbody", *body), class_="limits")
-    return part("limits", "Limits", tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Limits"))
+    return part("limits", "Limits", scroll(table, "Limits"))
 
 
 def doubts(result: Result) -> Markup | None:

@@ -256,10 +256,11 @@ def _delays(who: str, health: Health, p95: float) -> Iterator[Doubt]:
 
 
 def _limits(who: str, health: Health) -> Iterator[Doubt]:
+    cores = "1 core" if health.cores == 1 else f"{health.cores:g} cores"
     used, throttled = format_ratio(health.cpu_ratio), format_ratio(health.throttled_ratio)
     if health.cpu_ratio >= CPU_SHARE or health.throttled_ratio >= THROTTLED_SHARE:
         message = (
-            f"{who} used {used} of its CPU ({health.cores:g} cores) and was throttled {throttled} of the time; "
+            f"{who} used {used} of its CPU ({cores}) and was throttled {throttled} of the time; "
             "raise spec.runners.resources.limits.cpu or spec.runners.count"
         )
         yield Doubt(DoubtReason.CPULimit, message, used if health.cpu_ratio >= CPU_SHARE else f"{throttled} throttled")

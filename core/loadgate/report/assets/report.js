@@ -134,7 +134,7 @@
     return {
       height,
       padding: [8, 12, 0, 0],
-      cursor: { sync: { key: "run", scales: ["x", null] }, drag: { x: true, y: false }, points: { size: 6 } },
+      cursor: { y: false, sync: { key: "run", scales: ["x", null] }, drag: { x: true, y: false }, points: { size: 6 } },
       scales: { x: { time: false }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       axes: [
         axis({ values: (_, splits) => splits.map(clock), incrs: STEPS, size: 28, space: 64 }),
@@ -150,12 +150,18 @@
     return { distr: 3, log: 10, range: (_, low, high) => [low > 0 ? low * 0.8 : 0.1, high > 0 ? high * 1.25 : 1] };
   }
 
-  /* Of a log axis only 1, 2 and 5 times a power of ten have room for a label. */
-  function logLabels(splits) {
-    return splits.map((split) => {
-      const lead = split / 10 ** Math.floor(Math.log10(split) + 1e-9);
-      return [1, 2, 5].some((one) => Math.abs(lead - one) < 0.01) ? ms(split) : null;
-    });
+  /* A log axis is divided at 1, 2 and 5 times each power of ten, or at powers alone where there are many. */
+  function logAxis() {
+    const splits = (_, axisIndex, low, high) => {
+      const powers = Math.log10(high / low);
+      const leads = powers > 3 ? [1] : [1, 2, 5];
+      const all = [];
+      for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
+        all.push(...leads.map((lead) => Number((lead * 10 ** power).toPrecision(3))));
+      }
+      return all.filter((split) => split >= low && split <= high);
+    };
+    return { splits, filter: (_, all) => all, values: (_, all) => all.map(ms) };
   }
 
   let endpoint = ALL;
@@ -169,7 +175,7 @@
       options.hooks.draw = [drawLimits];
       if (logarithmic) {
         options.scales.y = logScale();
-        options.axes[1].values = (_, splits) => logLabels(splits);
+        Object.assign(options.axes[1], logAxis());
       }
       return [options, [charts.time, of.p99, of.p95, of.p50]];
     },
@@ -198,11 +204,11 @@
       const options = {
         height: 260,
         padding: [8, 16, 0, 0],
-        cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+        cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: false }, y: logScale() },
         axes: [
           axis({ splits: () => marks, values: (_, splits) => splits.map(label), size: 28 }),
-          axis({ values: (_, splits) => logLabels(splits), size: 58 }),
+          axis({ size: 58, ...logAxis() }),
         ],
         series,
       };
@@ -227,7 +233,7 @@
       const options = {
         height: 260,
         padding: [8, 12, 0, 0],
-        cursor: { drag: { x: false, y: false }, points: { show: false } },
+        cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: false, range: [-0.7, bins.length - 0.3] }, y: { range: (_, low, high) => [0, high * 1.08] } },
         axes: [
           axis({ splits: () => marks.map((mark) => mark[0]), values: () => marks.map((mark) => mark[1]), size: 28, grid: { show: false } }),
@@ -333,10 +339,13 @@
   }
 
   function sortBy(table, column, heading) {
-    const descending = heading.getAttribute("aria-sort") !== "descending";
+    const body = table.tBodies[0];
+    const before = heading.getAttribute("aria-sort");
+    const isText = body.rows[0].cells[column].dataset.sort === undefined;
+    // Names begin at A, figures with the largest; the next click turns it round.
+    const descending = before ? before === "ascending" : !isText;
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-    const body = table.tBodies[0];
     const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
     const rows = [...body.rows].sort((a, b) => compare(keyOf(a, column), keyOf(b, column)) * (descending ? -1 : 1));
     body.append(...rows);
@@ -357,6 +366,7 @@
   addEventListener("beforeprint", () => {
     root.dataset.printing = root.dataset.theme || "";
     root.dataset.theme = "light";
+    for (const folded of document.querySelectorAll("details.document")) folded.open = true;
     drawAll();
   });
   addEventListener("afterprint", () => {
