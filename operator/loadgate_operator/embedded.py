@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from loadgate.metrics import Measurement
 
+_LIVE = 1.0
+"""Seconds between two looks at a run: there is someone who watches it."""
+
 _HURRIED = 5.0
 """Seconds for runners that are stopped at once to hand over what they have."""
 

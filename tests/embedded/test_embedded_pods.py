@@ -13,6 +13,7 @@ import pytest
 
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
 from loadgate_operator.cluster.local.folder import private_folder, remove_stale
+from loadgate_operator.cluster.local.pods import cores
 from loadgate_operator.cluster.local.process import MOST_LOG, tail_of
 from loadgate_operator.cluster.port import Kind
 from loadgate_operator.manifests.job import PORT_VARIABLE
@@ -119,6 +120,31 @@ async def test_a_program_that_cannot_start_fails_its_pod(tmp_path):
         (pod,) = await until(lambda: pods(cluster, "Failed"))
         assert state(pod)["terminated"]["reason"] == "StartError"
         assert "none" in state(pod)["terminated"]["message"]
+
+
+async def test_a_variable_that_no_process_can_have_fails_its_pod(tmp_path):
+    """A NUL in a Secret's value is the pod's failure, and nobody else's."""
+    env = [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "user", "key": "password"}}}]
+    async with cluster_of(tmp_path, "") as cluster:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "user"}}
+        await cluster.apply({**secret, "stringData": {"password": "a\0b"}})
+        await cluster.apply(job(env=env))
+        (pod,) = await until(lambda: pods(cluster, "Failed"))
+        assert state(pod)["terminated"]["reason"] == "StartError"
+
+
+async def test_the_last_words_of_a_failed_process_are_in_its_status(tmp_path):
+    """With FallbackToLogsOnError the end of the log is the termination message of what failed, not of what didn't."""
+    code = "import sys; print('x' * 5000); print('the reason'); sys.exit(int(sys.argv[1]))"
+    for exit_code in "13":
+        async with cluster_of(tmp_path, code) as cluster:
+            wanted = job(args=[exit_code])
+            wanted["spec"]["template"]["spec"]["containers"][0]["terminationMessagePolicy"] = "FallbackToLogsOnError"
+            await cluster.apply(wanted)
+            (pod,) = await until(lambda: pods(cluster, "Failed"))
+            words = state(pod)["terminated"]["message"]
+            assert words.endswith("the reason")
+            assert len(words) <= 2048
 
 
 async def test_a_failed_index_gets_another_pod(tmp_path):
@@ -288,3 +314,18 @@ def test_a_folder_that_only_looks_like_ours_stays(tmp_path):
     (tmp_path / "loadgate-embedded-x").symlink_to(target)
     assert remove_stale(tmp_path) == []
     assert target.exists()
+
+
+@pytest.mark.parametrize(("env", "expected"), [([], None), ([{"name": "LOADGATE_CPU_LIMIT", "value": "0.5"}], "0.5")])
+async def test_pods_without_a_limit_share_the_machine(tmp_path, env, expected):
+    """Many pods of one Job each take a core at least and no more than their part; a stated limit is kept."""
+    async with cluster_of(tmp_path, "import os; print(os.environ['LOADGATE_CPU_LIMIT'])") as cluster:
+        count = 2 * cores()
+        await cluster.apply(job(completions=count, env=env))
+
+        async def all_ended():
+            found = await pods(cluster, "Succeeded")
+            return found if len(found) == count else None
+
+        said = {(await cluster.logs(pod)).strip() for pod in await until(all_ended)}
+    assert said == {expected or "1"}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from loadgate.metrics import Measurement
     from loadgate_operator.collect.client import RunnerClient
 
+    _Call = Callable[[Runner], Awaitable[RunnerReport]]
+
 logger = logging.getLogger(__name__)
 
 _MOST_SALVAGED = 256 << 20
@@ -72,7 +74,7 @@ class Collector:
 
     async def setup(self, runner: Runner) -> RunnerAnswer:
         """Have one runner run the setup block."""
-        return await self._say(runner, self._client.setup(runner))
+        return await self._say(runner, self._client.setup)
 
     async def start(
         self, runners: Sequence[Runner], *, begin: float, setup: Mapping[str, Any] | None = None
@@ -95,13 +97,14 @@ class Collector:
     async def teardown(self, runner: Runner, *, setup: Mapping[str, Any] | None = None) -> RunnerAnswer:
         """Have one runner run the teardown block."""
         message = Teardown(run=runner.run, setup=dict(setup or {}))
-        return await self._say(runner, self._client.teardown(runner, message))
+        return await self._say(runner, lambda one: self._client.teardown(one, message))
 
     async def ack(self, runners: Sequence[Runner]) -> list[RunnerAnswer]:
         """Tell each which of its full snapshots we hold; says nothing to those of which we hold none."""
         held = {runner.uid: self._known(runner.run).full.get(runner.uid) for runner in runners}
-        ready = [(runner, snapshot.sequence) for runner in runners if (snapshot := held[runner.uid]) is not None]
-        return list(await asyncio.gather(*(self._say(one, self._client.ack(one, n)) for one, n in ready)))
+        sequences = {uid: snapshot.sequence for uid, snapshot in held.items() if snapshot is not None}
+        ready = [runner for runner in runners if runner.uid in sequences]
+        return await self._each(ready, lambda one: self._client.ack(one, sequences[one.uid]))
 
     def salvage(self, runner: Runner, log: str) -> RunnerAnswer:
         """Take a runner's last snapshot from its pod's log, where it has one."""
@@ -143,7 +146,7 @@ class Collector:
     def rate(self, run: str) -> float:
         """Requests per second now: over the last second or more, as far as polls go back; 0 before there were two."""
         sights = self._known(run).sights
-        if len(sights) < 2:  # noqa: PLR2004 - a rate is between two
+        if len(sights) < 2:
             return 0.0
         (before, fewer), (after, more) = sights[0], sights[-1]
         return max(more - fewer, 0) / (after - before) if after > before else 0.0
@@ -153,13 +156,13 @@ class Collector:
         self._runs.pop(run, None)
 
     async def _poll(self, runner: Runner, *, full: bool) -> RunnerAnswer:
-        answer = await self._say(runner, self._client.state(runner))
+        answer = await self._say(runner, self._client.state)
         report = answer.report
         if answer.fault or report is None or report.state not in _HAS_SNAPSHOTS:
             return answer
         finished = report.state == RunnerState.FINISHED
         held = self._known(runner.run).full.get(runner.uid)
-        if finished and held is not None and held.sequence >= report.sequence:
+        if finished and held is not None and held.state == RunnerState.FINISHED and held.sequence >= report.sequence:
             return answer
         view: Literal["live", "full"] = "full" if full or finished else "live"
         try:
@@ -169,14 +172,12 @@ class Collector:
         self._hold(runner, snapshot, full=view == "full")
         return self._answer(runner)
 
-    async def _each(
-        self, runners: Sequence[Runner], call: Callable[[Runner], Awaitable[RunnerReport]]
-    ) -> list[RunnerAnswer]:
-        return list(await asyncio.gather(*(self._say(runner, call(runner)) for runner in runners)))
+    async def _each(self, runners: Sequence[Runner], call: _Call) -> list[RunnerAnswer]:
+        return list(await asyncio.gather(*(self._say(runner, call) for runner in runners)))
 
-    async def _say(self, runner: Runner, call: Awaitable[RunnerReport]) -> RunnerAnswer:
+    async def _say(self, runner: Runner, call: _Call) -> RunnerAnswer:
         try:
-            report = await call
+            report = await call(runner)
         except RunnerFaultError as error:
             return self._fail(runner, error)
         before = self._answer(runner)
@@ -205,7 +206,7 @@ class Collector:
         now = self._clock()
         known.sights.append((now, count))
         # Polls may follow each other closely; a rate over a few milliseconds would only flicker.
-        while len(known.sights) > 2 and now - known.sights[1][0] >= _RATE_OVER:  # noqa: PLR2004 - a rate is between two
+        while len(known.sights) > 2 and now - known.sights[1][0] >= _RATE_OVER:
             known.sights.pop(0)
 
     def _known(self, run: str) -> _Known:

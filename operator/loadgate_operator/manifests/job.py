@@ -29,6 +29,9 @@ PORT_NAME = "metrics"
 PORT_VARIABLE = "LOADGATE_PORT"
 """The environment variable that says where a runner listens; a cluster whose pods share an address sets it anew."""
 
+CPU_VARIABLE = "LOADGATE_CPU_LIMIT"
+"""The environment variable that says how many cores a runner is allowed; without it, all that it finds."""
+
 PLAN_FOLDER = "/etc/loadgate/plan"
 FILES_FOLDER = "/etc/loadgate/files"
 SCRATCH_FOLDER = "/tmp"  # noqa: S108 - a folder of the pod's own, the only one it can write to
@@ -202,7 +205,7 @@ def _environment(test: LoadTest, run: str) -> list[dict[str, Any]]:
         {"name": "LOADGATE_RUN", "value": run},
         {"name": PORT_VARIABLE, "value": str(DEFAULT_PORT)},
         {"name": "TMPDIR", "value": SCRATCH_FOLDER},
-        *([{"name": "LOADGATE_CPU_LIMIT", "value": f"{cpu.cores:g}"}] if cpu else []),
+        *([{"name": CPU_VARIABLE, "value": f"{cpu.cores:g}"}] if cpu else []),
         *(
             {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
             for name, (secret, key) in secrets.items()

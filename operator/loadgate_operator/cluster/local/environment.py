@@ -62,7 +62,8 @@ def _value_from(source: Mapping[str, Any], pod: Object, read: Reader) -> str | N
     obj = read(key)
     held = rules.contents(obj) if obj else {}
     if reference["key"] in held:
-        return held[reference["key"]].decode()
+        # Whatever bytes they are: the process gets the very same ones.
+        return held[reference["key"]].decode(errors="surrogateescape")
     if reference.get("optional"):
         return None
     raise NotReadyError(missing(key, reference["key"] if obj else None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from loadgate_operator.cluster.local import rules
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgate_operator.cluster.local.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class Kubelet:
@@ -64,5 +67,10 @@ class Kubelet:
 
     def _begin(self, key: Key, pod: Object) -> PodLife:
         life = PodLife(key, pod, self._node)
-        life.task.add_done_callback(lambda _: self._pods.pop(key, None))
+        life.task.add_done_callback(lambda task: self._ended(key, task))
         return life
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        self._pods.pop(key, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: a fault of loadgate's own", key, exc_info=error)

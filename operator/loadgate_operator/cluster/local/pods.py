@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadgate_operator.cluster.local import environment
+from loadgate_operator.cluster.local import environment, rules
 from loadgate_operator.cluster.local.files import NotReadyError, mount_all
 from loadgate_operator.cluster.local.ports import LOOPBACK, free_port
 from loadgate_operator.cluster.local.process import Launch, Process, tail_of
 from loadgate_operator.cluster.local.store import timestamp
-from loadgate_operator.manifests.job import PORT_VARIABLE, PROGRAM
+from loadgate_operator.cluster.port import Kind
+from loadgate_operator.manifests.job import CPU_VARIABLE, PORT_VARIABLE, PROGRAM
+from loadgate_operator.manifests.names import JOB_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +85,7 @@ class PodLife:
             launch = await self._prepared()
             if launch is not None:
                 await self._execute(launch)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no such program, no port, a NUL in a variable's value, …
             logger.warning("%s: %s", self.key, error)
             self._set_state("Failed", _ended(128, "StartError", str(error), self._clock()))
         finally:
@@ -122,12 +125,19 @@ class PodLife:
             environment={
                 **environment.inherited(),
                 "PYTHONUNBUFFERED": "1",
+                CPU_VARIABLE: str(self._fair_share(pod)),
                 **self._node.options.environment,
                 **variables,
             },
             folder=self._root,
             log=self._log,
         )
+
+    def _fair_share(self, pod: Object) -> int:
+        """The cores of a pod without a limit: all pods of a Job are on this one machine, and share it."""
+        job = (pod["metadata"].get("labels") or {}).get(JOB_LABEL, "")
+        siblings = self._store.list(Kind.POD, self.key.namespace, {JOB_LABEL: job})
+        return max(1, cores() // max(1, sum(map(rules.is_alive, siblings))))
 
     def _take_port(self) -> None:
         self._node.ports.discard(self._port)
@@ -204,6 +214,11 @@ def _terminated(code: int, now: float, *, out_of_memory: bool) -> dict[str, Any]
 def _ended(code: int, reason: str, message: str, now: float) -> dict[str, Any]:
     state: dict[str, Any] = {"exitCode": code, "reason": reason, "finishedAt": timestamp(now)}
     return {"terminated": {**state, **({"message": message} if message else {})}}
+
+
+def cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def oom_kills() -> int:
