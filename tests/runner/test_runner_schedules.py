@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def test_vus_of_all_shares_add_up_to_the_formula(start, parts, dealt):
     until = sum(segment.duration for segment in parts)
     window = min(LONGEST_WINDOW, until * PART_OF_SCHEDULE)
     changes = [t for t, _ in pace.vu_changes(schedule)]
-    for begin, end in zip(changes, changes[1:], strict=False):
+    for begin, end in itertools.pairwise(changes):
         if end - begin > window:
             assert _active(events, end - 1e-9) == pace.vus_at(schedule, (begin + end) / 2)
         assert _active(events, begin) <= max(pace.vus_at(schedule, begin), _active(events, begin - 1e-9))
@@ -115,5 +117,5 @@ def test_vus_that_begin_together_are_spread_over_the_window(vus, length):
     assert at[0] == 0.0
     assert len(set(at)) == vus
     assert at[-1] < min(0.1, length / 100)
-    gaps = [b - a for a, b in zip(at, at[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(at)]
     assert all(gap < 3 * min(0.1, length / 100) / vus for gap in gaps)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from loadgate_runner.executors.alarm import Alarm
-from loadgate_runner.executors.events import ClosedExecutor, Executor, OpenExecutor
+from loadgate_runner.executors.events import Arrive, ClosedExecutor, Executor, OpenExecutor
 from loadgate_runner.executors.looping_crew import LoopingCrew
 from loadgate_runner.executors.pool import Pool
 
@@ -32,11 +32,13 @@ class Drive:
 
     def __init__(self, executor: Executor, stage: Stage, *, graceful_stop: float) -> None:
         self._executor = executor
+        self._stage = stage
         self._clock = stage.clock
         self._graceful_stop = graceful_stop
         self._alarm = Alarm(stage.clock)
         self._crew = _crew_of(executor, stage, self._alarm.ring)
         self._stopping = False
+        self._since = 0.0
         self.whole = False
         """Whether the schedule was gone through to its end."""
         self.withstood = 0
@@ -49,8 +51,13 @@ class Drive:
         self._crew.retire_all(now + self._graceful_stop if graceful else now)
         self._alarm.ring()
 
-    async def run(self) -> None:
-        """See the scenario through. Raises what a VU raised, which is a fault of the runner and never the target's."""
+    async def run(self, since: float = 0.0) -> None:
+        """See the scenario through, from its place `since` (seconds from its start) on.
+
+        Arrivals that were due before are dropped: they are not caught up, and not forgotten either. Raises what a VU
+        raised, which is a fault of the runner and never the target's.
+        """
+        self._since = since
         await self._go_through()
         self.whole = not self._stopping and self._crew.fault is None
         if not self._stopping:
@@ -75,7 +82,10 @@ class Drive:
     async def _perform_due(self, event: Event | None, following: Callable[[], Event | None]) -> Event | None:
         done = 0
         while event is not None and event.at <= self._clock() and not self._stopping:
-            self._crew.perform(event)
+            if isinstance(event, Arrive) and event.at < self._since:
+                self._stage.drop(event.at)
+            else:
+                self._crew.perform(event)
             event = following()
             done += 1
             if not done % AT_ONCE:

@@ -1,0 +1,187 @@
+"""The load of one process: its share of every scenario, compiled, armed and driven."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loadgate.plan import most_vus
+from loadgate.plan.share import Share
+from loadgate_runner.executors import Drive, executor_of
+from loadgate_runner.executors.alarm import Alarm
+from loadgate_runner.http import Client, Network
+from loadgate_runner.journey import BlockError, Context, JourneyError, compile_scenario, run_block
+from loadgate_runner.limits import descriptor_fault
+from loadgate_runner.maker import ArmError, LoadError, Reading, View
+from loadgate_runner.scenario import ScenarioStage
+from loadgate_runner.telemetry.health import Allowance, HealthMonitor, OwnProcess
+from loadgate_runner.telemetry.recorder import Recorder
+from loadgate_runner.telemetry.timeline import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from loadgate.plan import Plan, PlanScenario
+    from loadgate_runner.settings import Identity
+    from loadgate_runner.telemetry.cgroup import Cgroup
+
+LATE = 1.0
+"""Seconds. A runner that begins later than this in the schedule has not done its whole share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Which part of a run this process makes."""
+
+    identity: Identity
+    process: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Where the process lives: files and environment of the pod, what it may use, where its log goes."""
+
+    files: Path
+    environ: Mapping[str, str]
+    cgroup: Cgroup
+    cores: float
+    memory_limit: int
+    log: Callable[[str], None]
+
+
+class Load:
+    """A Maker in this process. See maker.Maker."""
+
+    def __init__(self, plan: Plan, part: Part, surroundings: Surroundings) -> None:
+        self._plan = plan
+        self._part = part
+        self._surroundings = surroundings
+        self._clock = time.perf_counter_ns
+        self._recorder = Recorder(self._clock)
+        allowance = Allowance.of(surroundings.cores, surroundings.memory_limit, part.processes)
+        self._health = HealthMonitor(self._recorder, OwnProcess(surroundings.cgroup), allowance)
+        self._network = Network(clock=self._clock)
+        self._context = self._make_context()
+        self._stages: list[ScenarioStage] = []
+        self._drives: list[Drive] = []
+        self._alarm = Alarm(lambda: self._clock() / SECOND)
+        self._stopped = False
+
+    async def arm(self) -> None:
+        """Compile every scenario, make the VUs that are to be there, and see that descriptors suffice."""
+        await self._check_descriptors()
+        faults: list[str] = []
+        first_vu = 0
+        for scenario in self._plan.scenarios:
+            try:
+                self._prepare(scenario, first_vu)
+            except JourneyError as error:
+                faults.append(f"scenario {scenario.name}: {error}")
+            first_vu += most_vus(scenario.schedule)
+            await asyncio.sleep(0)
+        if faults:
+            raise ArmError("; ".join(faults))
+
+    async def run_block(self, name: str, setup: Mapping[str, Any]) -> dict[str, Any]:
+        """Do setup or teardown here."""
+        self._context.setup.update(setup)
+        steps = self._plan.setup if name == "setup" else self._plan.teardown
+        try:
+            return await run_block(name, steps, self._plan, self._context)
+        except JourneyError as error:
+            raise BlockError(str(error)) from error
+
+    async def run(self, begin: int, offset: float, setup: Mapping[str, Any]) -> bool:
+        """Drive all scenarios from their place in the schedule to their end."""
+        self._context.setup.update(setup)
+        origin = begin - round(offset * SECOND)
+        for stage in self._stages:
+            stage.begin(origin)
+        watching = asyncio.ensure_future(self._health.watch())
+        try:
+            await self._alarm.wait(begin / SECOND)
+            self._recorder.begin(origin, self._plan.warmup)
+            await self._drive(offset)
+        finally:
+            self._health.sample()
+            self._recorder.end()
+            watching.cancel()
+        return not self._stopped and offset < LATE and all(drive.whole for drive in self._drives)
+
+    def stop(self, *, graceful: bool) -> None:
+        """End every scenario."""
+        self._stopped = True
+        self._alarm.ring()
+        for drive in self._drives:
+            drive.stop(graceful=graceful)
+
+    async def read(self, view: View) -> Reading:
+        """What was measured so far."""
+        measurement = await self._recorder.measure(slices=view.slices, warmup=view.warmup)
+        return Reading(measurement, self._health.health())
+
+    async def close(self) -> None:
+        """Close what VUs left open."""
+        self._network.close()
+
+    async def _drive(self, offset: float) -> None:
+        starts = (scenario.start for scenario in self._plan.scenarios)
+        runs = (drive.run(max(0.0, offset - start)) for drive, start in zip(self._drives, starts, strict=True))
+        ended = await asyncio.gather(*runs, return_exceptions=True)
+        withstood = sum(drive.withstood for drive in self._drives)
+        if withstood:
+            self._surroundings.log(f"{withstood} iterations went on after they were cancelled, and were left behind")
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise LoadError(f"a VU broke down: {type(error).__name__}: {error}") from error
+
+    def _prepare(self, scenario: PlanScenario, first_vu: int) -> None:
+        journey = compile_scenario(scenario, self._plan, self._context)
+        identity, part = self._part.identity, self._part
+        share = scenario.share(identity.index, self._plan.runners).divide(part.process, part.processes)
+        executor = executor_of(scenario.schedule, share)
+        stage = ScenarioStage(scenario, journey, self._recorder, first_vu=first_vu)
+        self._stages.append(stage)
+        self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop))
+
+    async def _check_descriptors(self) -> None:
+        part = self._part
+        vus = sum(
+            scenario.share(part.identity.index, self._plan.runners)
+            .divide(part.process, part.processes)
+            .count(most_vus(scenario.schedule))
+            for scenario in self._plan.scenarios
+        )
+        fault = descriptor_fault(vus)
+        if fault:
+            raise ArmError(fault)
+
+    def _make_context(self) -> Context:
+        identity, part = self._part.identity, self._part
+        # A run repeats another's random choices only where it has its name; no two processes make the same ones.
+        seed = zlib.crc32(json.dumps([identity.run, identity.index, part.process]).encode())
+        return Context(
+            run=identity.run,
+            runner_index=identity.index,
+            files=self._surroundings.files,
+            environ=self._surroundings.environ,
+            recorder=self._recorder,
+            clock=self._clock,
+            sleep=_sleep,
+            client=lambda: Client(self._network),
+            log=self._surroundings.log,
+            seed=seed,
+            share=Share.of(identity.index, self._plan.runners).divide(part.process, part.processes),
+        )
+
+
+async def _sleep(seconds: float) -> bool:
+    # An iteration that is to end is cancelled, so one that has slept may go on.
+    await asyncio.sleep(seconds)
+    return True

@@ -1,0 +1,20 @@
+"""A runner's log: one plain line an event, on standard error."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+
+def log(message: str) -> None:
+    """Write a line. A message of several lines stays one event: each further line is indented."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    text = message.rstrip().replace("\n", "\n    ")
+    sys.stderr.write(f"{at} {text}\n")
+    sys.stderr.flush()
+
+
+def hand_out(line: str) -> None:
+    """Write a line to standard output, which holds nothing but what others read by machine."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,94 @@
+"""One scenario's meeting point: the executor's crew on one side, the journey and the recorder on the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from loadgate.metrics import tags_of
+from loadgate.plan import ArrivalSchedule
+from loadgate_runner.journey import Outcome
+from loadgate_runner.telemetry.timeline import SECOND
+
+if TYPE_CHECKING:
+    from loadgate.plan import PlanScenario
+    from loadgate_runner.executors.crew import Worker
+    from loadgate_runner.journey import VU, Journey
+    from loadgate_runner.telemetry.recorder import Recorder
+
+
+class ScenarioStage:
+    """Hires VUs for a crew, tells it the time, and counts its iterations. See executors.crew.Stage."""
+
+    def __init__(self, scenario: PlanScenario, journey: Journey, recorder: Recorder, *, first_vu: int) -> None:
+        self.journey = journey
+        self.recorder = recorder
+        self.iterations = recorder.iteration_series(tags_of(scenario.tags, scenario=scenario.name))
+        self.open = isinstance(scenario.schedule, ArrivalSchedule)
+        self.origin = 0
+        self._start = scenario.start
+        self._first_vu = first_vu
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def begin(self, origin: int) -> None:
+        """The run's second 0 is at `origin` (nanoseconds); the scenario's own comes `startTime` later."""
+        self.origin = origin + round(self._start * SECOND)
+
+    def clock(self) -> float:
+        """Seconds from the scenario's start; before the run begins, none have passed."""
+        return (self.recorder.clock() - self.origin) / SECOND if self.origin else 0.0
+
+    def hire(self, vu: int) -> VirtualUser:
+        """A VU; its id counts from 1 over all scenarios of the run."""
+        return VirtualUser(self, self.journey.new_vu(self._first_vu + vu + 1))
+
+    def dismiss(self, worker: Worker) -> None:
+        """Close a VU's connections."""
+        if isinstance(worker, VirtualUser):
+            task = asyncio.get_running_loop().create_task(worker.vu.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def vus(self, change: int) -> None:
+        """So many more VUs are at work."""
+        self.recorder.timeline.vus(change, self.recorder.clock())
+
+    def drop(self, due: float) -> None:
+        """An iteration that was due could not begin."""
+        self.iterations.dropped(self.origin + round(due * SECOND))
+
+
+class VirtualUser:
+    """A journey's VU as a crew's worker: iterates, and counts how the iteration ended."""
+
+    __slots__ = ("_stage", "vu")
+
+    def __init__(self, stage: ScenarioStage, vu: VU) -> None:
+        self._stage = stage
+        self.vu = vu
+
+    async def iterate(self, number: int, due: float) -> bool:
+        """Do an iteration; in the open model it counts from when it was due. See executors.crew.Worker."""
+        stage = self._stage
+        recorder, iterations = stage.recorder, stage.iterations
+        began = recorder.clock()
+        due_ns = began
+        if stage.open:
+            due_ns = min(stage.origin + round(due * SECOND), began)
+            recorder.late(due_ns, began)
+        try:
+            outcome = await self.vu.iterate(number, due_ns if stage.open else None)
+        except asyncio.CancelledError:
+            iterations.interrupted(due_ns)
+            raise
+        if outcome is Outcome.COMPLETED:
+            iterations.completed(due_ns, recorder.clock())
+        elif outcome is Outcome.FAILED:
+            iterations.failed(due_ns, recorder.clock())
+        elif outcome is Outcome.INTERRUPTED:
+            iterations.interrupted(due_ns)
+        else:
+            if stage.open:
+                iterations.dropped(due_ns)
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""The control port: a small HTTP server that stays out of the way of the load loop."""

@@ -1,0 +1,286 @@
+"""The recorder's handles: what the load loop touches for each request, check and iteration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadgate.metrics import CheckStats, DenseHistogram, Histogram, IterationStats, RequestStats
+from loadgate.metrics.histogram import BUCKETS
+from loadgate.metrics.measurement import CounterStats, GaugeStats, TrendStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgate.metrics import Tags
+    from loadgate_runner.http import Failure, Response
+    from loadgate_runner.telemetry.recorder import Recorder
+    from loadgate_runner.telemetry.timeline import Timeline, Track
+
+PHASES = ("blocked", "connecting", "tls", "sending", "waiting", "receiving")
+BAD_STATUS = "status"
+"""The kind of a failure that came as an answer: a status that wasn't expected."""
+
+Split = tuple[int, "Failure | None", bool]
+"""What each response decides: status, kind of failure, whether it was expected."""
+
+
+def count_us(histogram: DenseHistogram | None, us: int) -> DenseHistogram | None:
+    """Record `us` microseconds, in a histogram that is made when it is first needed."""
+    if us > 0:
+        histogram = histogram or DenseHistogram()
+        histogram.record(us)
+    return histogram
+
+
+class RequestCell:
+    """Requests of one tag set: only counted here, derived when someone asks."""
+
+    __slots__ = ("counts", "duration", "phases", "received", "sent", "service")
+
+    def __init__(self) -> None:
+        self.duration = DenseHistogram()
+        self.counts = self.duration.counts
+        self.service: DenseHistogram | None = None
+        self.phases: list[DenseHistogram | None] = [None] * len(PHASES)
+        self.sent = 0
+        self.received = 0
+
+    def add_phases(self, response: Response) -> None:
+        """Record the phases that took place."""
+        phases = self.phases
+        if not response.reused:
+            phases[1] = count_us(phases[1], response.connecting)
+            phases[2] = count_us(phases[2], response.tls)
+        if response.blocked > 0:
+            phases[0] = count_us(phases[0], response.blocked)
+        phases[3] = count_us(phases[3], response.sending)
+        phases[4] = count_us(phases[4], response.waiting)
+        phases[5] = count_us(phases[5], response.receiving)
+
+    def stats(self) -> RequestStats:
+        """The same as what is merged and sent."""
+        return RequestStats(
+            duration=self.duration.to_histogram(),
+            service=self.service.to_histogram() if self.service else Histogram(),
+            phases={name: h.to_histogram() for name, h in zip(PHASES, self.phases, strict=True) if h},
+            sent=self.sent,
+            received=self.received,
+        )
+
+
+class RequestHandle:
+    """Samples of one step's requests, split by what each response decides."""
+
+    __slots__ = ("_open", "_recorder", "_timeline", "_track", "judged", "tags", "warm")
+
+    def __init__(
+        self, recorder: Recorder, tags: Tags, track: Track, make: Callable[[RequestHandle, Split, bool], RequestCell]
+    ) -> None:
+        self.tags = tags
+        self.judged: dict[Split, RequestCell] = {}
+        self.warm: dict[Split, RequestCell] = {}
+        self._recorder = recorder
+        self._timeline: Timeline = recorder.timeline
+        self._track = track
+        self._open = make
+
+    def record(self, response: Response, expected: bool, due_ns: int | None) -> None:  # noqa: FBT001 - a port's
+        """Count one request. It is judged by when it was due or started, and drawn in the slice in which it ended."""
+        timeline = self._timeline
+        ended = response.ended
+        if ended >= timeline.ends:
+            timeline.roll(ended)
+        began, us = (response.started, response.duration) if due_ns is None else (due_ns, (ended - due_ns) // 1000)
+        cells = self.judged if began >= self._recorder.judged_from else self.warm
+        key = (response.status, response.error, expected)
+        cell = cells.get(key)
+        if cell is None:
+            cell = cells[key] = self._open(self, key, cells is self.judged)
+        shift = us.bit_length() - 8
+        index = (shift << 7) + (us >> shift) if shift > 0 else us
+        if index >= BUCKETS:
+            index = BUCKETS - 1
+        duration, track = cell.duration, self._track
+        cell.counts[index] += 1
+        duration.total += us
+        duration.maximum = max(duration.maximum, us)
+        track.counts[index] = track.counts.get(index, 0) + 1
+        track.total += us
+        track.maximum = max(track.maximum, us)
+        if due_ns is not None:
+            cell.service = count_us(cell.service, response.duration)
+        sent, received = response.sent, response.received
+        cell.sent += sent
+        cell.received += received
+        timeline.sent += sent
+        timeline.received += received
+        cell.add_phases(response)
+        if not expected:
+            timeline.failed += 1
+            kind = response.error or BAD_STATUS
+            timeline.errors[kind] = timeline.errors.get(kind, 0) + 1
+
+
+class CheckHandle:
+    """Results of one check."""
+
+    __slots__ = ("_recorder", "judged", "tags", "warm")
+
+    def __init__(self, recorder: Recorder, tags: Tags) -> None:
+        self.tags = tags
+        self.judged = CheckStats()
+        self.warm = CheckStats()
+        self._recorder = recorder
+
+    def record(self, ok: bool) -> None:  # noqa: FBT001 - a port's
+        """Count a pass or a fail, judged by when it is made."""
+        recorder = self._recorder
+        stats = self.judged if recorder.clock() >= recorder.judged_from else self.warm
+        if ok:
+            stats.passes += 1
+        else:
+            stats.fails += 1
+
+
+class IterationCell:
+    """Iterations of one scenario, counted."""
+
+    __slots__ = ("completed", "dropped", "duration", "failed", "interrupted")
+
+    def __init__(self) -> None:
+        self.duration = DenseHistogram()
+        self.completed = self.failed = self.interrupted = self.dropped = 0
+
+    def stats(self) -> IterationStats:
+        """The same as what is merged and sent."""
+        return IterationStats(self.duration.to_histogram(), self.completed, self.failed, self.interrupted, self.dropped)
+
+
+class IterationHandle:
+    """Iterations of one scenario. All instants are nanoseconds of the recorder's clock."""
+
+    __slots__ = ("_recorder", "_timeline", "judged", "tags", "warm")
+
+    def __init__(self, recorder: Recorder, tags: Tags) -> None:
+        self.tags = tags
+        self.judged = IterationCell()
+        self.warm = IterationCell()
+        self._recorder = recorder
+        self._timeline: Timeline = recorder.timeline
+
+    def completed(self, due: int, ended: int) -> None:
+        """An iteration went through; it took from when it was due (closed model: began)."""
+        cell = self._ended(due, ended)
+        cell.completed += 1
+        cell.duration.record((ended - due) // 1000)
+
+    def failed(self, due: int, ended: int) -> None:
+        """An iteration ended early by an error of the journey itself."""
+        self._ended(due, ended).failed += 1
+
+    def interrupted(self, due: int) -> None:
+        """An iteration was cut off."""
+        self._cell(due).interrupted += 1
+
+    def dropped(self, due: int) -> None:
+        """An iteration was due and could not begin."""
+        if due >= self._timeline.ends:
+            self._timeline.roll(due)
+        self._timeline.dropped += 1
+        self._cell(due).dropped += 1
+
+    def _ended(self, due: int, ended: int) -> IterationCell:
+        if ended >= self._timeline.ends:
+            self._timeline.roll(ended)
+        self._timeline.iterations += 1
+        return self._cell(due)
+
+    def _cell(self, due: int) -> IterationCell:
+        return self.judged if due >= self._recorder.judged_from else self.warm
+
+
+class MetricHandle:
+    """A metric that a journey defines. What it says during the warm-up is not kept: it would be judged."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def add(self, value: float) -> None:
+        """One value."""
+        if self._recorder.clock() >= self._recorder.judged_from:
+            self.keep(value)
+
+    def keep(self, value: float) -> None:
+        """One value that is judged."""
+        raise NotImplementedError
+
+
+class CounterHandle(MetricHandle):
+    """A sum."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._value = 0.0
+
+    def keep(self, value: float) -> None:
+        """So much more."""
+        self._value += value
+
+    def stats(self) -> CounterStats:
+        """The sum so far."""
+        return CounterStats(round(self._value, 6))
+
+
+class GaugeHandle(MetricHandle):
+    """The latest value."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._stats: GaugeStats | None = None
+
+    def keep(self, value: float) -> None:
+        """The value now."""
+        new = GaugeStats(value, self._recorder.wall_clock(), value, value)
+        if self._stats is None:
+            self._stats = new
+        else:
+            self._stats.merge(new)
+
+    def stats(self) -> GaugeStats | None:
+        """The latest, or None while there is none."""
+        return self._stats
+
+
+class RateHandle(MetricHandle):
+    """How often a value was true."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._stats = CheckStats()
+
+    def keep(self, value: float) -> None:
+        """0 is false, all else true."""
+        if value:
+            self._stats.passes += 1
+        else:
+            self._stats.fails += 1
+
+    def stats(self) -> CheckStats:
+        """The counts so far."""
+        return self._stats
+
+
+class TrendHandle(MetricHandle):
+    """A distribution, kept in thousandths of its unit."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._values = DenseHistogram()
+
+    def keep(self, value: float) -> None:
+        """One sample; below 0 counts as 0."""
+        self._values.record(max(0, round(value * 1000)))
+
+    def stats(self) -> TrendStats:
+        """The samples so far."""
+        return TrendStats(self._values.to_histogram())
