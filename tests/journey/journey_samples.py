@@ -14,8 +14,8 @@ from loadgate.plan.document import Plan, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.schedule import IterationSchedule
 from loadgate_runner.http import Failure, Headers, Origin
 from loadgate_runner.journey import Context, compile_scenario
+from loadgate_runner.journey.scope import Scope
 from loadgate_runner.journey.state import State
-from loadgate_runner.journey.templates import Scope
 
 
 @dataclass

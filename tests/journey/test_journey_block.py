@@ -104,6 +104,18 @@ async def test_a_block_that_cannot_be_compiled_is_refused():
         await run(bench_of(), {"request": {"url": "/${secret.gone}"}})
 
 
+async def test_no_secret_is_told():
+    """Neither by a request's failure nor by what can't be compiled."""
+    plan = plan_of({"request": {"url": "/"}}, secrets={"s": "S"})
+    bench = Bench(
+        plan, Answer(status=0, error=Failure.DNS, message="hush-hush has no address"), environ={"S": "hush-hush"}
+    )
+    with pytest.raises(BlockError, match=r"\*\*\* has no address"):
+        await run(bench, {"request": {"url": "/"}})
+    with pytest.raises(JourneyError, match=r"'http://\*\*\*:x/'"):
+        await run(bench, {"request": {"url": "http://${secret.s}:x/"}})
+
+
 async def test_a_cancelled_blocks_connections_are_closed():
     """Whatever ends it."""
 

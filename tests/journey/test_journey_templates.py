@@ -16,17 +16,10 @@ from loadgate.api.grammar import template
 from loadgate.plan.share import Share
 from loadgate_runner.journey.data import Source
 from loadgate_runner.journey.errors import JourneyError, ValueFault
+from loadgate_runner.journey.functions import FUNCTIONS
 from loadgate_runner.journey.secrets import Secret, Secrets
-from loadgate_runner.journey.templates import (
-    compile_text,
-    compile_value,
-    fold,
-    join,
-    json_pieces,
-    parse,
-    pieces,
-    text_of,
-)
+from loadgate_runner.journey.templates import compile_text, compile_value, fold, join, json_pieces, parse, pieces
+from loadgate_runner.journey.values import text_of
 
 JSON = st.recursive(
     st.none()
@@ -95,7 +88,7 @@ def test_values_keep_their_type_in_a_document(one, two):
         ("${vu.id}/${vu.iteration}/${iteration}", "7/2/40"),
         ("${scenario}/${run.id}/${runner.index}", "s/run-1/3"),
         ("${secret.key}", "hush"),
-        ("${data.rows.name}/${data.rows.gone}", "ann/"),
+        ("${data.rows.name}/${data.rows.some}", "ann/"),
         ("${setup.token}/${setup.gone}", "abc/"),
         ("${name}/${gone}", "val/"),
         ("${none}${yes}${no}${float}${list}", 'truefalse1.5[1,"a"]'),
@@ -103,12 +96,13 @@ def test_values_keep_their_type_in_a_document(one, two):
         ('${base64("${name}:${secret.key}")}', base64.b64encode(b"val:hush").decode()),
         ("${urlencode(name)}${urlencode('a b/c&d')}", "val" + quote("a b/c&d", safe="")),
         ("${json(list)}${json(name)}${json('a')}", '[1,"a"]"val""a"'),
+        ("${number('2')} ${number('2.50')} ${number(float)} ${number('1e3')} ${number(7)}", "2 2.5 1.5 1000 7"),
         ("${now.unix()} ${now.ms()} ${now.iso()}", "1700000000 1700000000250 2023-11-14T22:13:20.250Z"),
     ],
 )
 def test_names_and_functions_mean_this(text, expected):
     """Every name, and every function that gives the same each time."""
-    source = Source("rows", [{"name": "ann"}], "sequential", Share())
+    source = Source("rows", [{"name": "ann"}, {"some": 1}], "sequential", Share())
     scope = scope_of(
         secrets=Secrets({"key": Secret("hush")}),
         sources={"rows": source},
@@ -195,7 +189,7 @@ def test_now_is_the_wall_clock_by_default():
 def test_a_value_that_does_not_fit_is_a_fault_of_the_iteration(text):
     """Not of the runner."""
     with pytest.raises(ValueFault):
-        render(text, state_of(word="x", low=-1, big=10**9))
+        render(text, state_of(word="x", low=-1, big=10**9, yes=True))
 
 
 def test_a_value_without_a_json_form_is_a_fault_of_the_iteration():
@@ -204,11 +198,23 @@ def test_a_value_without_a_json_form_is_a_fault_of_the_iteration():
         join(json_pieces("${n}", scope_of()))(state_of(n=2**70))
 
 
-@pytest.mark.parametrize("text", ["${secret.gone}", "${data.gone.a}", "${vu.age}", "${a.b}", "${"])
+@pytest.mark.parametrize("text", ["${secret.gone}", "${data.gone.a}", "${data.rows.gone}", "${vu.age}", "${a.b}", "${"])
 def test_an_unknown_name_is_refused_when_compiled(text):
     """Validation says so with a hint; the compiler doesn't trust it."""
+    source = Source("rows", [{"name": "ann"}], "sequential", Share())
     with pytest.raises(JourneyError):
-        compile_text(parse(text), scope_of())
+        compile_text(parse(text), scope_of(sources={"rows": source}))
+
+
+def test_a_number_is_one_in_a_document_too():
+    """What a CSV file gives as text can be sent as a number."""
+    found = join(json_pieces({"n": "${number(a)}", "m": "${number(b)}"}, scope_of()))
+    assert found(state_of(a="2", b=1.5)) == b'{"n":2,"m":1.5}'
+
+
+def test_every_function_of_the_grammar_is_compiled():
+    """Neither side knows one that the other doesn't."""
+    assert FUNCTIONS.keys() == template.FUNCTIONS.keys()
 
 
 def test_whole_numbers_need_no_encoding():

@@ -23,11 +23,14 @@ from loadgate.api.steps import check_names
 from .errors import JourneyError, ValueFault
 from .extract import MISSING, cookie_of, every, parse_path, singular
 from .state import State
-from .templates import Scope, compile_value, text_of
+from .templates import compile_value
+from .values import text_of
 
 if TYPE_CHECKING:
     from loadgate.api.steps import Check
     from loadgate_runner.http import Response
+
+    from .scope import Scope
 
 Holds = Callable[[State, Any], bool]
 """Says whether a value, or MISSING, is what a matcher asks for."""

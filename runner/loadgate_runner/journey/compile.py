@@ -18,7 +18,7 @@ from .extract import Extraction
 from .observe import Observer
 from .requests import Needs, compile_request
 from .state import State
-from .templates import Scope, compile_value, parse
+from .templates import compile_value, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from loadgate.api.steps import Branch, If, Repeat, Step, While
 
     from .ports import Recorder, Sleep, Tags
+    from .scope import Scope
     from .target import Target
 
 Run = Callable[[State], Awaitable[None]]
@@ -140,10 +141,10 @@ def _if(step: If, shop: Workshop) -> Run:
 def _choice(branches: Sequence[Branch], shop: Workshop) -> Run:
     runs = [compile_steps(branch.steps, shop) for branch in branches]
     bounds = list(accumulate(branch.weight for branch in branches))
-    total = bounds[-1]
+    total, last = bounds[-1], len(bounds) - 1
 
     async def choose(state: State) -> None:
-        await runs[bisect_right(bounds, state.random.random() * total)](state)
+        await runs[bisect_right(bounds, state.random.random() * total, 0, last)](state)
 
     return choose
 

@@ -43,6 +43,10 @@ class Source:
         }[order]
         self._left = iter(share.numbers(len(rows)))
 
+    def has(self, column: str) -> bool:
+        """Say whether any row has a column."""
+        return any(column in row for row in self.rows)
+
     def _sequential(self, state: State) -> Row:
         return self.rows[state.number % len(self.rows)]
 

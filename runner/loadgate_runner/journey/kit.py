@@ -31,7 +31,8 @@ from .extract import MISSING
 from .metrics import Metrics
 from .requests import defaults_beside, header_pieces
 from .target import is_absolute
-from .templates import join, text_of
+from .templates import join
+from .values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -26,7 +26,7 @@ from loadgate_runner.http.request import USER_AGENT
 from .data import read_file
 from .errors import JourneyError
 from .state import State
-from .templates import Piece, Scope, compile_text, fold, join, json_pieces, parse, pieces
+from .templates import Piece, compile_text, fold, join, json_pieces, parse, pieces
 from .urls import Address, compile_address, form_pieces
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Request as Prepared
     from loadgate_runner.http import Response
 
+    from .scope import Scope
     from .target import Target
 
 Send = Callable[[State], Awaitable["Response"]]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from . import block, secrets, target
 from .compile import Workshop, compile_steps
 from .data import read_file
-from .errors import JourneyError
+from .errors import BlockError, JourneyError
+from .scope import Scope
 from .script import compile_script
-from .templates import Scope
 from .vu import Failures, Journey
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 def compile_scenario(scenario: PlanScenario, plan: Plan, context: Context) -> Journey:
     """Compile a scenario. Raises JourneyError where something that it needs isn't there or isn't right."""
     shop = _workshop(scenario.name, plan, context, context.recorder, scenario.tags)
+    try:
+        return _compile(scenario, shop, context)
+    except JourneyError as error:
+        raise JourneyError(shop.scope.secrets.redact(str(error))) from None
+
+
+def _compile(scenario: PlanScenario, shop: Workshop, context: Context) -> Journey:
     failures = Failures(scenario.name, scenario.tags, context, shop.scope.secrets)
     if scenario.script is not None:
         code = read_file(context.files / scenario.script)
@@ -42,7 +49,10 @@ async def run_block(name: str, steps: Sequence[Step], plan: Plan, context: Conte
     Raises BlockError when a request or a check of it fails, JourneyError when it can't be compiled.
     """
     shop = _workshop(name, plan, context, block.StrictRecorder(name), {})
-    return await block.run_block(name, steps, shop, context)
+    try:
+        return await block.run_block(name, steps, shop, context)
+    except (BlockError, JourneyError) as error:
+        raise type(error)(shop.scope.secrets.redact(str(error))) from None
 
 
 def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags: dict[str, str]) -> Workshop:

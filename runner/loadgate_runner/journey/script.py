@@ -47,7 +47,7 @@ def _load(code: bytes, path: str, shop: Workshop) -> ModuleType:
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the test's own code, in its own runner
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script raises, it didn't load
         told = "".join(traceback.format_exception(error, limit=-5))[-_LONGEST_TRACEBACK:]
-        raise JourneyError(shop.scope.secrets.redact(f"script {path} doesn't load: {told}")) from None
+        raise JourneyError(f"script {path} doesn't load: {told}") from None
     return module
 
 

@@ -10,13 +10,15 @@ from loadgate_runner.http import Origin, encode_component, encode_path, locate
 
 from .errors import ValueFault
 from .target import Target, is_absolute, place
-from .templates import Piece, Scope, encoded, fold, join, parse, pieces, text_of
+from .templates import Piece, encoded, fold, join, parse, pieces
+from .values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .scope import Scope
     from .state import State
-    from .templates import Value
+    from .values import Value
 
 _WHOLE_ORIGIN = re.compile(r"(https?://[^/?#]+)(?=[/?#])", re.IGNORECASE)
 

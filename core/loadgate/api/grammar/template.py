@@ -127,6 +127,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "base64": Function("base64(value)", 1, 1),
     "urlencode": Function("urlencode(value)", 1, 1),
     "json": Function("json(value)", 1, 1),
+    "number": Function("number(value)", 1, 1),
 }
 """All that `${…}` can call."""
 
