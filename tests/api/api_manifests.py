@@ -59,7 +59,7 @@ LOADTEST: dict[str, Any] = {
                 "duration": "1m",
                 "preAllocatedVUs": 5,
                 "maxVUs": 10,
-                "steps": [{"request": {"url": "/health"}}],
+                "steps": [{"request": {"url": "/health", "query": {"verbose": True, "part": ["db", 1]}}}],
             },
         ],
         "thresholds": {

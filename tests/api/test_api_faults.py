@@ -33,6 +33,7 @@ def test_a_good_manifest_has_no_fault():
 
 
 SHAPES = [
+    ((*LOGIN, "request", "query"), {"x": ["a", {}]}, f"{STEP}.request.query.x", "must be a text, a number", ""),
     # (where, what, the fault's path, a part of its message, a part of its hint)
     (("spec", "target"), ..., "spec.target", "is missing", "Where the load goes"),
     (("spec", "targt"), {}, "spec.targt", "there is no such field", "did you mean 'target'?"),

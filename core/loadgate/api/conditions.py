@@ -108,12 +108,10 @@ class Reason(Documented):
     Inconclusive = "Inconclusive", "the measurement can't be trusted; status.doubts says why"
     Aborted = "Aborted", "the run was called off before its end"
     RunFinished = "RunFinished", "the run is over"
-    NotRun = "NotRun", "there has been no run yet"
 
     # what someone must change
     InvalidSpec = "InvalidSpec", "the spec can't be used; the message lists every fault with its path"
     BudgetNotFound = "BudgetNotFound", "a budget that spec.budgets names isn't there"
-    TargetNotAllowed = "TargetNotAllowed", "the operator's allowedTargets don't include where the load would go"
     ResultUnreadable = "ResultUnreadable", "the stored result is gone or damaged, so nothing can be judged again"
 
     # of a budget

@@ -110,7 +110,7 @@ class LoadTestSpec(Model):
     suspend: bool = False
     """While true nothing starts, and a run under way is called off."""
     deadline: Duration | None = None
-    """A run that takes longer is stopped and is Inconclusive. Left out, the planned time and some slack."""
+    """A run that takes longer is stopped and is Inconclusive. Left out, only the plan ends it."""
     start_deadline: Duration = Duration("5m")
     """How long the runners may take to be ready; after that the run is Inconclusive."""
     history_limit: Annotated[int, Field(ge=0, le=100)] = 10

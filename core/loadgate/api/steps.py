@@ -121,10 +121,10 @@ def request_label(name: str | None, method: str, url: str) -> str:
 
 
 class Check(Model):
-    """What must hold of a response. A check that doesn't is counted, and the journey goes on."""
+    """What must hold of a response. Each part counts as a check of its own; the journey goes on whatever they say."""
 
     status: StatusValue | None = None
-    """The status: a number, a class (`2xx`), a range (`200..204`), or a list of these."""
+    """The status: a number, a class (`2xx`), a range (`200..204`), or a list of these. Any other is a failure."""
     duration: MatcherValue | None = None
     """The time that the request took, such as `<500ms`."""
     size: MatcherValue | None = None

@@ -201,9 +201,8 @@ def _other(details: ErrorDetails, _place: _Place) -> tuple[str, str]:
 
 
 def _first_sentence(field: FieldInfo | None) -> str:
-    if field is None or not field.description:
-        return ""
-    sentence = field.description.split(". ")[0].rstrip(".").replace("\n", " ")
+    description = (field.description if field else None) or ""
+    sentence = description.split(". ")[0].rstrip(".").replace("\n", " ")
     return sentence if len(sentence) <= _DESCRIBED_LENGTH else ""
 
 
