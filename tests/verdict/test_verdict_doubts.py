@@ -207,6 +207,7 @@ def test_an_unfinished_share_is_a_doubt_unless_the_run_was_cut():
     [
         (deadline_exceeded(90, 90.2, 600), DoubtReason.DeadlineExceeded, "1m30s of 10m", "raise spec.deadline", True),
         (interrupted(12, 60), DoubtReason.Interrupted, "12s of 1m", "after 12s of 1m", True),
+        (interrupted(0, 0), DoubtReason.Interrupted, "no load", "before its load began", True),
         (setup_failed("POST /login: 500"), DoubtReason.SetupFailed, "setup", "POST /login: 500", False),
         (start_deadline_exceeded(300, "no node"), DoubtReason.StartDeadlineExceeded, "5m", "no node", False),
     ],

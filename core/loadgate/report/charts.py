@@ -31,7 +31,8 @@ DRAWN_ENDPOINTS = 12
 
 _TAIL = [1 - k * 10.0**-e for e in (1, 2, 3, 4, 5) for k in (5, 2, 1)]
 _QUANTILES = sorted({*(n / 100 for n in range(0, 100, 5)), *(round(q, 7) for q in _TAIL)})
-_BINS_PER_DOUBLING = 3
+_BINS_PER_DOUBLING = (3, 6, 12, 24)
+_FEWEST_BINS = 16
 
 
 def charts(result: Result) -> dict[str, Any]:
@@ -135,17 +136,19 @@ def distribution(result: Result) -> dict[str, Any]:
 
 
 def bins(histogram: Histogram) -> list[tuple[float, float, int]]:
-    """Counts on a logarithmic scale: (from, to) in ms, each a cube root of 2 wide, and how many samples."""
-    counts: dict[int, int] = {}
-    for index, n in histogram.counts.items():
-        low, high = bounds_of(index)
-        place = math.floor(math.log2(max((low + high) / 2, 1)) * _BINS_PER_DOUBLING)
-        counts[place] = counts.get(place, 0) + n
-    if not counts:
+    """Counts on a logarithmic scale: (from, to) in ms, and how many samples; finer bins where samples lie close."""
+    middles = {max(sum(bounds_of(index)) / 2, 1): n for index, n in histogram.counts.items()}
+    if not middles:
         return []
-    edge = [2 ** (place / _BINS_PER_DOUBLING) / 1000 for place in range(min(counts), max(counts) + 2)]
+    doublings = math.log2(max(middles) / min(middles))
+    fineness = next((per for per in _BINS_PER_DOUBLING if per * doublings >= _FEWEST_BINS), _BINS_PER_DOUBLING[-1])
+    counts: dict[int, int] = {}
+    for middle, n in middles.items():
+        place = math.floor(math.log2(middle) * fineness)
+        counts[place] = counts.get(place, 0) + n
+    edges = [round(2 ** (place / fineness) / 1000, 5) for place in range(min(counts), max(counts) + 2)]
     return [
-        (round(edge[number], 4), round(edge[number + 1], 4), counts.get(place, 0))
+        (edges[number], edges[number + 1], counts.get(place, 0))
         for number, place in enumerate(range(min(counts), max(counts) + 1))
     ]
 

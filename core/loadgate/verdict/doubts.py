@@ -141,6 +141,8 @@ def setup_failed(why: str) -> Doubt:
 
 def interrupted(elapsed: float, planned: float) -> Doubt:
     """The run was stopped by hand; both in seconds."""
+    if elapsed <= 0:
+        return Doubt(DoubtReason.Interrupted, "the run was stopped by hand before its load began", "no load", True)
     message = f"the run was stopped by hand after {_part(elapsed, planned)}; run it again to have all of it"
     return Doubt(DoubtReason.Interrupted, message, _part(elapsed, planned), True)
 

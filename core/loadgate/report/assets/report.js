@@ -133,7 +133,7 @@
   function overTime(height, format, series, extra = {}) {
     return {
       height,
-      padding: [8, 12, 0, 0],
+      padding: [8, 22, 0, 0],
       cursor: { y: false, sync: { key: "run", scales: ["x", null] }, drag: { x: true, y: false }, points: { size: 6 } },
       scales: { x: { time: false }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       axes: [
@@ -150,18 +150,21 @@
     return { distr: 3, log: 10, range: (_, low, high) => [low > 0 ? low * 0.8 : 0.1, high > 0 ? high * 1.25 : 1] };
   }
 
-  /* A log axis is divided at 1, 2 and 5 times each power of ten, or at powers alone where there are many. */
-  function logAxis() {
-    const splits = (_, axisIndex, low, high) => {
-      const powers = Math.log10(high / low);
-      const leads = powers > 3 ? [1] : [1, 2, 5];
-      const all = [];
+  /* A log axis is marked at powers of ten and, where those are few, at round numbers between them. */
+  function logMarks(low, high) {
+    for (const leads of [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+      const marks = [];
       for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
-        all.push(...leads.map((lead) => Number((lead * 10 ** power).toPrecision(3))));
+        marks.push(...leads.map((lead) => Number((lead * 10 ** power).toPrecision(3))));
       }
-      return all.filter((split) => split >= low && split <= high);
-    };
-    return { splits, filter: (_, all) => all, values: (_, all) => all.map(ms) };
+      const within = marks.filter((mark) => mark >= low && mark <= high);
+      if (within.length >= 4 || leads.length === 9) return within;
+    }
+    return [];
+  }
+
+  function logAxis() {
+    return { splits: (_, axisIndex, low, high) => logMarks(low, high), filter: (_, all) => all, values: (_, all) => all.map(ms) };
   }
 
   let endpoint = ALL;
@@ -217,19 +220,13 @@
     histogram: () => {
       const { bins } = charts.distribution;
       const total = bins.reduce((sum, bin) => sum + bin[2], 0);
-      const middle = (place) => bins[Math.round(place)];
+      const binAt = (at) => bins[Math.round(at)];
       const edges = [...bins.map((bin) => bin[0]), bins[bins.length - 1][1]];
-      const first = Math.log2(edges[0]);
-      const marks = [];
-      for (let power = -3; power <= 7; power += 1) {
-        for (const lead of bins.length > 30 ? [1] : [1, 3]) {
-          const place = (Math.log2(lead * 10 ** power) - first) * 3 - 0.5;
-          if (place >= -0.5 && place <= bins.length - 0.5) marks.push([place, ms(lead * 10 ** power)]);
-        }
-      }
+      const place = (value) => Math.log(value / edges[0]) / Math.log(edges[1] / edges[0]) - 0.5;
+      const marks = logMarks(edges[0], edges[edges.length - 1]).map((value) => [place(value), ms(value)]);
       const percent = (_, count) => (count === null ? "–" : `${count} (${short((100 * count) / total)}%)`);
       const bars = uPlot.paths.bars({ size: [0.84, 64] });
-      const range = (_, place) => (place === null ? "–" : `${ms(middle(place)[0])} to ${ms(middle(place)[1])}`);
+      const range = (_, at) => (at === null ? "–" : `${ms(binAt(at)[0])} to ${ms(binAt(at)[1])}`);
       const options = {
         height: 260,
         padding: [8, 12, 0, 0],
@@ -241,7 +238,7 @@
         ],
         series: [{ label: "took", value: range }, { label: "requests", fill: colour("middle"), width: 0, paths: bars, points: { show: false }, value: percent }],
       };
-      return [options, [bins.map((_, place) => place), bins.map((bin) => bin[2])]];
+      return [options, [bins.map((_, at) => at), bins.map((bin) => bin[2])]];
     },
   };
 
