@@ -75,11 +75,11 @@ def _constants(constants: type[Documented]) -> str:
 
 def _fields(model: type[Model], inherited: set[str], linked: set[str]) -> str:
     rows = [
-        f"| `{info.alias}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} | {_words(info)} |\n"
+        f"| `{info.alias}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} | {_words(info)} |"
         for name, info in model.model_fields.items()
         if name not in inherited
     ]
-    return "| field | type | default | |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    return "\n".join(["| field | type | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
 def _words(info: FieldInfo) -> str:
