@@ -4,6 +4,7 @@ import pytest
 
 from loadgate.api.grammar import jsonpath
 from loadgate.api.grammar.errors import GrammarError
+from loadgate.api.grammar.jsonpath import EVERY
 
 DOCUMENT = {"user": {"id": 7, "a b": None}, "items": [{"id": 1, "t": "ab"}, {"id": 2, "t": "xab"}], "": 0}
 
@@ -38,6 +39,26 @@ def test_a_path_selects_this(text, singular, values):
     assert path.singular == singular
     assert path.find(DOCUMENT) == values
     assert path.first(DOCUMENT, "none") == (values[0] if values else "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("$", ()),
+        ("$.a[0]['b']", ("a", 0, "b")),
+        ("$.items[*].id", ("items", EVERY, "id")),
+        ("$.*[*]", (EVERY, EVERY)),
+        ("$..id", None),
+        ("$.a..b", None),
+        ("$[0, 1]", None),
+        ("$[0:1]", None),
+        ("$[?@.a]", None),
+        ("$['*']", ("*",)),
+    ],
+)
+def test_a_plain_path_is_names_indexes_and_wildcards(text, plain):
+    """All others are left to the library."""
+    assert jsonpath.parse(text).plain == plain
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from loadgate.api.grammar import jsonpath
 from loadgate.api.steps import Extract
 from loadgate_runner.http import Failure
 from loadgate_runner.journey.errors import JourneyError
-from loadgate_runner.journey.extract import LARGEST_VALUE, MISSING, Extraction, cookie_of, parse_json, singular
+from loadgate_runner.journey.extract import LARGEST_VALUE, MISSING, Extraction, cookie_of, every, parse_json, singular
 
 KEYS = st.sampled_from(["a", "b", "", "0", "é"])
 DOCUMENTS = st.recursive(
@@ -29,6 +29,23 @@ def test_a_singular_path_finds_what_rfc_9535_says(document, steps):
     assert path.singular == tuple(steps)
     found = singular(path.singular)(document)
     assert ([] if found is MISSING else [found]) == jsonpath_rfc9535.find(text, document).values()
+
+
+@given(DOCUMENTS, st.lists(KEYS | st.integers(-3, 3) | st.just("*"), max_size=4))
+def test_a_plain_path_finds_what_rfc_9535_says(document, steps):
+    """Wildcards among names and indexes too, in the same order."""
+    text = "$" + "".join(
+        "[*]" if step == "*" else f"['{step}']" if isinstance(step, str) else f"[{step}]" for step in steps
+    )
+    path = jsonpath.parse(text)
+    assert path.plain is not None
+    assert every(path)(document) == jsonpath_rfc9535.find(text, document).values()
+    assert every(path)(MISSING) == []
+
+
+def test_values_of_a_plain_path_are_bounded_in_number():
+    """As those of any other."""
+    assert len(every(jsonpath.parse("$[*]"))(list(range(20_000)))) == jsonpath.MOST_VALUES
 
 
 @pytest.mark.parametrize("path", [(), ("a",), ("a", "b"), (0,), ("a", 0)])

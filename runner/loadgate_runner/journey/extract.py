@@ -6,13 +6,14 @@ and it shows: each extraction without a default counts as a check, `extract NAME
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from loadgate.api.grammar import jsonpath, regex
 from loadgate.api.grammar.errors import GrammarError
+from loadgate.api.grammar.jsonpath import EVERY
 
 from .errors import JourneyError
 from .state import State
@@ -38,6 +39,9 @@ _MOST_MATCHES: Final = 1_000
 
 Find = Callable[[Any], Any]
 """From a JSON document (or MISSING) to a value in it, or MISSING."""
+
+FindAll = Callable[[Any], list[Any]]
+"""From a JSON document (or MISSING) to all values in it."""
 
 Take = Callable[[State, "Response", Any], Any]
 """From a response and its JSON document to a value, or MISSING."""
@@ -97,9 +101,12 @@ def singular(path: tuple[str | int, ...]) -> Find:
     return lambda document: _descend(document, path)
 
 
-def every(path: jsonpath.JSONPath) -> Callable[[Any], list[Any]]:
-    """Return a closure that gives all values of a path."""
-    return lambda document: [] if document is MISSING else path.find(document)
+def every(path: jsonpath.JSONPath) -> FindAll:
+    """Return a closure that gives all values of a path, at most `MOST_VALUES`."""
+    plain = path.plain
+    if plain is None:
+        return lambda document: [] if document is MISSING else path.find(document)
+    return lambda document: [] if document is MISSING else _walk_all(document, plain)
 
 
 def cookie_of(response: Response, name: str) -> Any:
@@ -128,6 +135,24 @@ def _walk(document: Any, path: tuple[str | int, ...]) -> Any:
     except (KeyError, IndexError, TypeError):
         return MISSING
     return document
+
+
+def _walk_all(document: Any, path: jsonpath.Plain) -> list[Any]:
+    nodes = [document]
+    for step in path:
+        if step is EVERY:
+            nodes = [value for node in nodes for value in _values(node)]
+        elif isinstance(step, str):
+            nodes = [node[step] for node in nodes if type(node) is dict and step in node]
+        else:
+            nodes = [node[step] for node in nodes if type(node) is list and -len(node) <= step < len(node)]
+    return nodes if len(nodes) <= jsonpath.MOST_VALUES else nodes[: jsonpath.MOST_VALUES]
+
+
+def _values(node: Any) -> Iterable[Any]:
+    if type(node) is list:
+        return node
+    return node.values() if type(node) is dict else ()
 
 
 def _compile(extract: Extract) -> Take:

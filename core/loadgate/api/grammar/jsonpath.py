@@ -1,19 +1,21 @@
 """JSONPath (RFC 9535): what is valid, and whether a path names at most one value.
 
-A singular path is a row of names and indexes, which the runner turns into a closure of its own, some forty times
-cheaper than a library's walk; any other path is left to the library. Its `match` and `search` run on RE2 here, since
-a backtracking engine could be made to hang by a response.
+A plain path is a row of names, indexes and wildcards (`$.items[*].id`), which the runner turns into a closure of its
+own, some forty times cheaper than a library's walk; any other path is left to the library. Its `match` and `search`
+run on RE2 here, since a backtracking engine could be made to hang by a response.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
 from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
-from jsonpath_rfc9535.selectors import IndexSelector, NameSelector
+from jsonpath_rfc9535.segments import JSONPathChildSegment
+from jsonpath_rfc9535.selectors import IndexSelector, NameSelector, WildcardSelector
 
 from .errors import GrammarError
 from .regex import Regex
@@ -56,13 +58,32 @@ class _Environment(JSONPathEnvironment):
 _ENVIRONMENT = _Environment()
 
 
+class Wildcard(Enum):
+    """`[*]` or `.*`: all members of an object, all elements of an array."""
+
+    EVERY = "*"
+
+
+EVERY: Final = Wildcard.EVERY
+
+Plain = tuple[str | int | Wildcard, ...]
+"""Names, indexes and wildcards, from the document's root on."""
+
+
 @dataclass(frozen=True)
 class JSONPath:
-    """A valid path; `singular` is its row of names and indexes when it names at most one value."""
+    """A valid path; `plain` is None where it has slices, filters, unions or descents."""
 
     text: str
-    singular: tuple[str | int, ...] | None
+    plain: Plain | None
     _query: JSONPathQuery = field(repr=False, compare=False)
+
+    @property
+    def singular(self) -> tuple[str | int, ...] | None:
+        """Its row of names and indexes, when it names at most one value."""
+        if self.plain is None or EVERY in self.plain:
+            return None
+        return tuple(step for step in self.plain if step is not EVERY)
 
     def find(self, document: Any) -> list[Any]:
         """Return the values that the path selects, in document order, at most `MOST_VALUES`."""
@@ -89,20 +110,24 @@ def parse(text: str) -> JSONPath:
     except JSONPathError as error:
         position = error.token.index if error.token else None
         raise GrammarError(f"the JSONPath doesn't parse: {error}", hint=_HINT, position=position) from error
-    return JSONPath(text, _singular(query), query)
+    return JSONPath(text, _plain(query), query)
 
 
-def _singular(query: JSONPathQuery) -> tuple[str | int, ...] | None:
-    if not query.singular_query():
-        return None
-    path: list[str | int] = []
+def _plain(query: JSONPathQuery) -> Plain | None:
+    steps: list[str | int | Wildcard] = []
     for segment in query.segments:
-        selector = segment.selectors[0]
-        if isinstance(selector, NameSelector):
-            path.append(selector.name)
-        elif isinstance(selector, IndexSelector):
-            path.append(selector.index)
-    return tuple(path)
+        if not isinstance(segment, JSONPathChildSegment) or len(segment.selectors) != 1:
+            return None
+        match segment.selectors[0]:
+            case NameSelector(name=name):
+                steps.append(name)
+            case IndexSelector(index=index):
+                steps.append(index)
+            case WildcardSelector():
+                steps.append(EVERY)
+            case _:
+                return None
+    return tuple(steps)
 
 
 @lru_cache(maxsize=64)
