@@ -280,13 +280,13 @@ def _limits(who: str, health: Health) -> Iterator[Doubt]:
 def _losses(who: str, health: Health) -> Iterator[Doubt]:
     if health.data_exhausted:
         message = (
-            f"{who} ran out of unique data rows {health.data_exhausted} times, and those iterations were not made; "
+            f"{who} ran out of unique data rows, which ended {health.data_exhausted} of its VUs early; "
             "add rows, or use order: sequential"
         )
         yield Doubt(DoubtReason.DataExhausted, message, str(health.data_exhausted), True)
     if health.labels_dropped:
         message = (
-            f"{who} saw more tag values than it keeps apart, and {health.labels_dropped} samples lost theirs; "
-            "name requests (request.name) and keep ids out of names and tags"
+            f"{who} met more names and tags than it keeps apart, and put {health.labels_dropped} of them together as "
+            '"other"; name requests (request.name) and keep ids out of names and tags'
         )
         yield Doubt(DoubtReason.LabelsOverflow, message, str(health.labels_dropped))
