@@ -332,6 +332,7 @@ MEANINGS = [
         "",
     ),
     ((*LOGIN, "extract", "vu"), {"json": "$.a"}, f"{STEP}.extract.vu", "'vu' is a name of its own", ""),
+    ((*STEPS, 2, "group", "name"), "${vu.id}", "spec.scenarios[0].steps[2].group.name", "must not hold ${…}", ""),
     ((*STEPS, 3, "while", "is"), "~(", "spec.scenarios[0].steps[3].while.is", "doesn't compile", ""),
     (
         ("spec", "thresholds", "http_reqz"),

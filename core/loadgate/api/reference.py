@@ -46,6 +46,7 @@ _SIMPLE: dict[Any, str] = {
     Cpu: "quantity",
     Memory: "quantity",
 }
+_SCALARS = (str, int, float, bool)
 
 
 def fill(text: str) -> str:
@@ -74,10 +75,11 @@ def _constants(constants: type[Documented]) -> str:
 
 
 def _fields(model: type[Model], inherited: set[str], linked: set[str]) -> str:
+    fields = [info for name, info in model.model_fields.items() if name not in inherited]
     rows = [
-        f"| `{info.alias}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} | {_words(info)} |"
-        for name, info in model.model_fields.items()
-        if name not in inherited
+        f"| `{info.alias}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} "
+        f"| {_words(info)} |"
+        for info in fields
     ]
     return "\n".join(["| field | type | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
@@ -128,8 +130,10 @@ def _range(constraints: Iterable[Any]) -> str:
 def _union(options: tuple[Any, ...], linked: set[str]) -> str:
     if set(options) == set(EXECUTORS.values()):
         return "[scenario](#scenarios-and-executors)"
-    words = [_type(option, linked) for option in options if option is not type(None)]
-    return " or ".join(dict.fromkeys(words))
+    kinds = [option for option in options if option not in (type(None), *_SCALARS)]
+    scalar = ["text, number, true or false"] if set(_SCALARS) <= set(options) else []
+    single = [option for option in options if option in _SCALARS] if not scalar else []
+    return " or ".join(dict.fromkeys([*scalar, *(_type(option, linked) for option in (*single, *kinds))]))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -75,6 +75,7 @@ def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
         for field in ("check", "extract"):
             if step[field].value:
                 findings.add(step[field], "goes with a request only", "put it beside the request that it is about")
+    check_fixed(findings, step["group"]["name"])
     for kind in ("while", "if"):
         scope.check(findings, step[kind]["value"])
         _check_matcher(findings, step[kind]["is"], scope)
