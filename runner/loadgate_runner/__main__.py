@@ -11,8 +11,9 @@ import uvloop
 from loadgate.plan import Plan, PlanError
 from loadgate_runner import orphan
 from loadgate_runner.limits import raise_descriptor_limit
-from loadgate_runner.load import Load, Part, Surroundings
+from loadgate_runner.load import Load, Part, Surroundings, vus_of
 from loadgate_runner.log import hand_out, log
+from loadgate_runner.processes import Processes
 from loadgate_runner.service import EXIT_UNUSABLE, serve
 from loadgate_runner.settings import Settings, SettingsError, read
 from loadgate_runner.telemetry.cgroup import Cgroup
@@ -52,6 +53,9 @@ async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> int:
 
 
 def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
+    count = settings.process_count(plan.processes, vus_of(plan, settings.identity.index))
+    if count > 1:
+        return Processes(plan, settings, count)
     surroundings = Surroundings(
         files=settings.files,
         environ=os.environ,

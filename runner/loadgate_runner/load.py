@@ -14,7 +14,7 @@ from loadgate.plan.share import Share
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
 from loadgate_runner.http import Client, Network
-from loadgate_runner.journey import BlockError, Context, JourneyError, compile_scenario, run_block
+from loadgate_runner.journey import BlockError, Context, JourneyError, check_block, compile_scenario, run_block
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
 from loadgate_runner.scenario import ScenarioStage
@@ -85,6 +85,11 @@ class Load:
                 faults.append(f"scenario {scenario.name}: {error}")
             first_vu += most_vus(scenario.schedule)
             await asyncio.sleep(0)
+        for name, steps in (("setup", self._plan.setup), ("teardown", self._plan.teardown)):
+            try:
+                check_block(name, steps, self._plan, self._context)
+            except JourneyError as error:
+                faults.append(f"{name}: {error}")
         if faults:
             raise ArmError("; ".join(faults))
 
@@ -151,14 +156,9 @@ class Load:
         self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop))
 
     async def _check_descriptors(self) -> None:
-        part = self._part
-        vus = sum(
-            scenario.share(part.identity.index, self._plan.runners)
-            .divide(part.process, part.processes)
-            .count(most_vus(scenario.schedule))
-            for scenario in self._plan.scenarios
+        fault = descriptor_fault(
+            vus_of(self._plan, self._part.identity.index, self._part.process, self._part.processes)
         )
-        fault = descriptor_fault(vus)
         if fault:
             raise ArmError(fault)
 
@@ -179,6 +179,14 @@ class Load:
             seed=seed,
             share=Share.of(identity.index, self._plan.runners).divide(part.process, part.processes),
         )
+
+
+def vus_of(plan: Plan, index: int, process: int = 0, processes: int = 1) -> int:
+    """The most VUs that a runner, or one of its processes, may have at once."""
+    return sum(
+        scenario.share(index, plan.runners).divide(process, processes).count(most_vus(scenario.schedule))
+        for scenario in plan.scenarios
+    )
 
 
 async def _sleep(seconds: float) -> bool:

@@ -58,6 +58,8 @@ async def serve(
             return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
         await arming
         await _hand_over(runner, settings.linger, hurried, log, write)
+        if hurried.is_set():
+            return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
         if runner.state is RunnerState.FINISHED:
             return EXIT_OK
         return EXIT_UNUSABLE if _never_ran(runner) else EXIT_FAILED
@@ -90,6 +92,10 @@ def _listen_to_signals(runner: Runner, told: _Told, log: Callable[[str], None]) 
             hurried.set()
             return
         told.signal = number
+        if runner.over.is_set():
+            log(f"{name}: ending, the last snapshot is in the log")
+            runner.acknowledged.set()
+            return
         log(f"{name}: stopping")
         runner.stop(Stop(run=runner.identity.run, graceful=True, reason=f"the runner got {name}"))
 

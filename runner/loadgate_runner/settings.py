@@ -51,10 +51,13 @@ class Settings:
     token: str
     die_with_parent: bool = False
 
-    def process_count(self, planned: int | None) -> int:
-        """How many processes make load: as told, as planned, or one for each core that we may use."""
-        cores = max(1, min(math.ceil(self.cores), os.cpu_count() or 1))
-        return self.processes or planned or cores
+    def process_count(self, planned: int | None, vus: int) -> int:
+        """How many processes make load: as told, as planned, or one for each core that we may use.
+
+        Never more than the runner has VUs, since one without any would only be in the way.
+        """
+        cores = min(math.ceil(self.cores), os.cpu_count() or 1)
+        return max(1, min(self.processes or planned or cores, vus))
 
 
 def parser() -> argparse.ArgumentParser:

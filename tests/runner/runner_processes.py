@@ -15,6 +15,7 @@ from loadgate.api.validate import validate_loadtest
 from loadgate.plan import compile_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 RUN = "shop-1-abcde"
@@ -113,10 +114,17 @@ class RunnerProcess:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def until(self, *states: str, path: str = "/state", within: float = 20) -> Any:
+    async def until(self, *states: str, within: float = 20) -> Any:
         """Poll the state until it is one of these."""
+        return await self._poll(lambda report: report["state"] in states, within)
+
+    async def until_block(self, name: str, state: str = "done", within: float = 5) -> Any:
+        """Poll until a block is that far."""
+        return await self._poll(lambda report: report[name]["state"] == state, within)
+
+    async def _poll(self, is_so: Callable[[Any], bool], within: float) -> Any:
         async with asyncio.timeout(within):
-            while (report := await self.get(path))["state"] not in states:  # noqa: ASYNC110 - another process changes it
+            while not is_so(report := await self.get("/state")):  # noqa: ASYNC110 - another process changes it
                 await asyncio.sleep(0.02)
         return report
 

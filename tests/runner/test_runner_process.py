@@ -1,0 +1,270 @@
+"""A whole runner as a real process: armed, started, measured, acknowledged; and every way that can go otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import socket
+
+import httpx
+import psutil
+import pytest
+import zstandard
+from runner_processes import RUN, TOKEN, RunnerProcess, Target, plan_file, target
+
+from loadgate.control import LOG_PREFIX
+from loadgate.metrics import Snapshot
+
+pytestmark = pytest.mark.processes
+
+ITERATIONS = {"executor": "shared-iterations", "vus": 4, "iterations": 200}
+STEADY = {"executor": "constant-vus", "vus": 4, "duration": "30s", "gracefulStop": "1s"}
+
+
+@pytest.fixture
+async def shop(tmp_path):
+    """A target, a folder for plans, and the runners that a test started, which end with it."""
+    server, url = await target()
+    Target.requests = 0
+    runners = []
+
+    async def start(scenarios, *arguments, environ=None, **spec):
+        plan = plan_file(tmp_path, url, scenarios, **spec)
+        runner = await RunnerProcess.start(plan, *arguments, **(environ or {}))
+        runners.append(runner)
+        return runner
+
+    yield start
+    for runner in runners:
+        await runner.close()
+    server.close()
+    await server.wait_closed()
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+async def _gone(processes: list[psutil.Process], within: float = 5) -> None:
+    async with asyncio.timeout(within):
+        while any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes):  # noqa: ASYNC110 - the kernel changes it
+            await asyncio.sleep(0.02)
+
+
+def _iterations(snapshot: Snapshot) -> int:
+    return sum(stats.completed for stats in snapshot.measurement.iterations.values())
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_run_from_arming_to_acknowledgement(shop, processes):
+    """All iterations are made and measured, the last snapshot is served and logged, and then the runner ends with 0."""
+    runner = await shop([ITERATIONS], "--processes", processes)
+    await runner.until("Armed")
+    assert (await runner.post("/start", in_seconds=0.05))["state"] == "Running"
+    assert (await runner.post("/start", in_seconds=0.0))["state"] == "Running"
+    report = await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot?view=full")).content)
+    assert _iterations(snapshot) == 200 == Target.requests
+    assert snapshot.complete
+    assert snapshot.sequence == report["sequence"]
+    assert snapshot.health.processes == int(processes)
+    assert sum(piece.requests for piece in snapshot.measurement.slices.by_index.values()) == 200
+    await runner.post("/ack", sequence=snapshot.sequence - 1)
+    assert runner.process.returncode is None
+    await runner.post("/ack", sequence=snapshot.sequence)
+    code, out = await runner.wait()
+    assert code == 0
+    logged = out.removeprefix(LOG_PREFIX).strip()
+    plain = zstandard.ZstdDecompressor().decompressobj().decompress(base64.b64decode(logged))
+    assert Snapshot.decode(plain).encode() == snapshot.encode()
+    assert not [line for line in runner.lines if TOKEN in line]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_sigterm_ends_gracefully_and_still_hands_over(shop, processes):
+    """A signal amid the load: what was measured so far is served until it is acknowledged; it isn't called complete."""
+    runner = await shop([STEADY], "--processes", processes)
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    await asyncio.sleep(0.3)
+    runner.process.send_signal(signal.SIGTERM)
+    report = await runner.until("Finished", within=5)
+    assert "SIGTERM" in report["message"]
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    assert 0 < _iterations(snapshot) == Target.requests
+    assert not snapshot.complete
+    await runner.post("/ack", sequence=snapshot.sequence)
+    code, _ = await runner.wait()
+    assert code == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_second_signal_ends_at_once_and_leaves_nobody(shop, processes):
+    """Told twice, a runner goes without handing over, and so do its children."""
+    runner = await shop([STEADY], "--processes", processes)
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    await asyncio.sleep(0.2)
+    children = _children(runner.process.pid)
+    runner.process.send_signal(signal.SIGINT)
+    await runner.until("Finished", "Stopping")
+    runner.process.send_signal(signal.SIGTERM)
+    code, _ = await runner.wait(within=5)
+    assert code == 128 + signal.SIGINT
+    await _gone(children)
+
+
+async def test_a_signal_before_the_start_ends_without_a_result(shop):
+    """An armed runner that is told to end has nothing to hand over, and says by its exit code that it did nothing."""
+    runner = await shop([STEADY])
+    await runner.until("Armed")
+    runner.process.send_signal(signal.SIGTERM)
+    code, out = await runner.wait(within=5)
+    assert (code, out) == (128 + signal.SIGTERM, "")
+
+
+async def test_sigkill_of_the_runner_leaves_no_child(shop):
+    """Children die with their parent even when it could not say a word."""
+    runner = await shop([STEADY], "--processes", "2")
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    children = _children(runner.process.pid)
+    assert len(children) == 2
+    runner.process.kill()
+    await _gone(children)
+
+
+async def test_sigkill_of_a_child_is_noticed_and_said(shop):
+    """The runner fails with a message that names the process, and what the others measured is still there."""
+    runner = await shop([STEADY], "--processes", "2")
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    await asyncio.sleep(0.3)
+    children = _children(runner.process.pid)
+    children[0].kill()
+    report = await runner.until("Failed", within=10)
+    assert "process" in report["message"]
+    assert "SIGKILL" in report["message"]
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    assert not snapshot.complete
+    assert _iterations(snapshot) > 0
+    await runner.post("/ack", sequence=snapshot.sequence)
+    code, _ = await runner.wait(within=5)
+    assert code == 1
+    await _gone(children)
+
+
+async def test_a_runner_that_dies_with_its_parent_does(shop, tmp_path):
+    """With --die-with-parent a SIGKILL of whoever started the runner ends it and its children."""
+    server, url = await target()
+    plan = plan_file(tmp_path, url, [STEADY])
+    shell = ("sh", "-c", 'python=$0; "$python" "$@" & wait', os.sys.executable)
+    runner = await RunnerProcess.start(plan, "--die-with-parent", "--processes", "2", wrapper=shell)
+    await runner.until("Armed")
+    family = _children(runner.process.pid)
+    assert len(family) == 3
+    runner.process.kill()
+    await _gone(family)
+    await runner.close()
+    server.close()
+
+
+async def test_a_port_in_use_is_one_clear_line_and_exit_2(shop, tmp_path):
+    """Nothing is armed when the control port can't be had."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        runner = await shop([ITERATIONS], "--port", str(taken.getsockname()[1]))
+        code, _ = await runner.wait(within=10)
+    assert code == 2
+    assert len(runner.lines) == 1
+    assert "cannot listen" in runner.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"LOADGATE_TOKEN": ""}, "LOADGATE_TOKEN"),
+        ({"LOADGATE_RUN": "another-1-zzzzz"}, "another-1-zzzzz"),
+        ({"LOADGATE_INDEX": "7"}, "LOADGATE_INDEX"),
+        ({"LOADGATE_INDEX": "x"}, "LOADGATE_INDEX"),
+        ({"LOADGATE_CPU_LIMIT": "many"}, "LOADGATE_CPU_LIMIT"),
+    ],
+)
+async def test_what_a_runner_is_told_wrongly_is_one_clear_line_and_exit_2(shop, environ, told):
+    """Faults of the environment are named before anything else is done."""
+    runner = await shop([ITERATIONS], environ=environ)
+    code, _ = await runner.wait(within=10)
+    assert code == 2
+    assert len(runner.lines) == 1
+    assert told in runner.lines[0]
+
+
+async def test_too_few_descriptors_fail_before_load_begins(shop):
+    """More VUs than the limit allows: Failed, with how many are needed and what to do; exit 2 once acknowledged."""
+    many = {"executor": "constant-vus", "vus": 1_000_000, "duration": "1s"}
+    runner = await shop([many], "--processes", "1")
+    report = await runner.until("Failed")
+    assert "file descriptors" in report["message"]
+    assert (await runner.post("/start", in_seconds=0.0))["state"] == "Failed"
+    await runner.post("/ack", sequence=report["sequence"] or 1)
+    code, _ = await runner.wait()
+    assert code == 2
+    assert Target.requests == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_file_that_is_not_there_fails_the_arming(shop, processes):
+    """What can't be compiled is said with its scenario, before load begins."""
+    file = {"configMapKeyRef": {"name": "bodies", "key": "cart.json"}}
+    steps = [{"request": {"name": "cart", "method": "POST", "url": "/cart", "file": file}}]
+    runner = await shop([{**ITERATIONS, "steps": steps}], "--processes", processes)
+    report = await runner.until("Failed")
+    assert "s0" in report["message"]
+    assert "cart.json" in report["message"]
+
+
+async def test_setup_and_teardown_are_done_once_by_who_is_told(shop):
+    """Setup's values come back in the state, reach the iterations, and nothing of either is measured."""
+    setup = {"steps": [{"request": {"name": "seed", "url": "/seed"}, "extract": {"item": {"json": "$.id"}}}]}
+    steps = [{"request": {"name": "item", "url": "/item/${setup.item}"}, "check": {"json": {"$.id": "7"}}}]
+    runner = await shop(
+        [{**ITERATIONS, "iterations": 10, "steps": steps}],
+        "--processes",
+        "2",
+        setup=setup,
+        teardown={"steps": [{"request": {"name": "clean", "url": "/clean"}}]},
+    )
+    await runner.until("Armed")
+    await runner.post("/setup")
+    await runner.post("/setup")
+    report = await runner.until_block("setup")
+    assert report["setup"]["values"] == {"item": "7"}
+    await runner.post("/start", in_seconds=0.0, setup=report["setup"]["values"])
+    report = await runner.until("Finished")
+    await runner.post("/teardown", setup={"item": "7"})
+    await runner.until_block("teardown")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    assert {dict(tags)["name"] for tags in snapshot.measurement.requests} == {"item"}
+    assert sum(stats.passes for stats in snapshot.measurement.checks.values()) == 10
+    assert Target.requests == 12
+
+
+async def test_messages_of_others_are_refused(shop):
+    """No token or a wrong one is 401, another run's message 409, nonsense 400, and none of them changes anything."""
+    runner = await shop([ITERATIONS], "--processes", "1")
+    await runner.until("Armed")
+    async with httpx.AsyncClient(base_url=runner.url, trust_env=False) as stranger:
+        for path in ("/state", "/snapshot", "/nowhere"):
+            assert (await stranger.get(path)).status_code == 401
+        wrong = await stranger.post("/start", headers={"Authorization": "Bearer x"}, json={"run": RUN, "in_seconds": 0})
+        assert wrong.status_code == 401
+        assert (await stranger.get("/healthz")).status_code == 200
+        assert (await stranger.get("/metrics")).status_code == 200
+    assert (await runner.http.post("/start", json={"run": "other-1-x", "in_seconds": 0})).status_code == 409
+    assert (await runner.http.post("/start", content=b"{")).status_code == 400
+    assert (await runner.http.post("/start", json={"run": RUN, "in_seconds": -1})).status_code == 400
+    assert (await runner.http.post("/start", json={"run": RUN})).status_code == 400
+    assert (await runner.http.get("/start")).status_code == 405
+    assert (await runner.http.get("/nowhere")).status_code == 404
+    assert (await runner.get("/state"))["state"] == "Armed"
