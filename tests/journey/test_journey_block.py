@@ -5,7 +5,7 @@ from journey_samples import Answer, Bench, Sleeper, json_answer, plan_of, steps_
 
 from loadgate.plan.document import PlanData
 from loadgate_runner.http import Failure
-from loadgate_runner.journey import BlockError, JourneyError, run_block
+from loadgate_runner.journey import BlockError, JourneyError, check_block, run_block
 
 ROWS = {"d": PlanData(order="unique", rows=[{"a": 1}])}
 
@@ -100,8 +100,13 @@ async def test_a_block_may_find_no_row_left():
 
 async def test_a_block_that_cannot_be_compiled_is_refused():
     """As a scenario is."""
+    bench, step = bench_of(), {"request": {"url": "/${secret.gone}"}}
     with pytest.raises(JourneyError):
-        await run(bench_of(), {"request": {"url": "/${secret.gone}"}})
+        await run(bench, step)
+    with pytest.raises(JourneyError, match=r"secret\.gone"):
+        check_block("setup", steps_of(step), bench.plan, bench.context)
+    check_block("setup", steps_of({"think": "1s"}), bench.plan, bench.context)
+    assert bench.client.sent == []
 
 
 async def test_no_secret_is_told():

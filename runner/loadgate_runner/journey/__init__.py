@@ -5,7 +5,17 @@
 
 from .context import Context
 from .errors import BlockError, JourneyError
-from .scenario import compile_scenario, run_block
+from .scenario import check_block, compile_scenario, run_block
 from .vu import VU, Journey, Outcome
 
-__all__ = ["VU", "BlockError", "Context", "Journey", "JourneyError", "Outcome", "compile_scenario", "run_block"]
+__all__ = [
+    "VU",
+    "BlockError",
+    "Context",
+    "Journey",
+    "JourneyError",
+    "Outcome",
+    "check_block",
+    "compile_scenario",
+    "run_block",
+]

@@ -43,16 +43,29 @@ def _compile(scenario: PlanScenario, shop: Workshop, context: Context) -> Journe
     return Journey(scenario.name, run, sources, context, failures)
 
 
+def check_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> None:
+    """Raise JourneyError when the setup or teardown block can't be compiled: before any load, not behind it."""
+    shop = _block_workshop(name, plan, context)
+    try:
+        compile_steps(steps, shop)
+    except JourneyError as error:
+        raise JourneyError(shop.scope.secrets.redact(str(error))) from None
+
+
 async def run_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> dict[str, Any]:
     """Do the setup or teardown block once and return what it extracted; nothing of it is measured.
 
     Raises BlockError when a request or a check of it fails, JourneyError when it can't be compiled.
     """
-    shop = _workshop(name, plan, context, block.StrictRecorder(name), {})
+    shop = _block_workshop(name, plan, context)
     try:
         return await block.run_block(name, steps, shop, context)
     except (BlockError, JourneyError) as error:
         raise type(error)(shop.scope.secrets.redact(str(error))) from None
+
+
+def _block_workshop(name: str, plan: Plan, context: Context) -> Workshop:
+    return _workshop(name, plan, context, block.StrictRecorder(name), {})
 
 
 def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags: dict[str, str]) -> Workshop:
