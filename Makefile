@@ -37,6 +37,7 @@ lint: $(READY) ## Format, lint, types, layers, CRDs as generated
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m loadgate.api.crds --check crds
+	$(BIN)/python -m loadgate.api.reference --check docs/resources.md
 
 .PHONY: format
 format: $(READY) ## Rewrite the code in the house's format
