@@ -1,5 +1,6 @@
 """A VU's HTTP client: its own connections and cookies, redirects followed, failures as values."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from loadgate_runner.http.cookies import CookieJar
@@ -49,18 +50,32 @@ class Client:
         if wire is None or path is not None or headers or body is not None or origin is not None or self.cookies.size:
             origin = origin or request.origin
             path = path or request.path
-            response = await self._send_composed(request, origin, path, headers, body, started, total_at)
+            cookies = self.cookies.line(origin, path) if self.cookies.size else b""
+            wire = request.compose(origin, path, headers, body, cookies)
+            key = request.key if origin is request.origin else request.key_of(origin)
         else:
-            line = self._lines.get(request.key) or self._new_line(request, request.origin)
+            origin, path, key = request.origin, request.path, request.key
+        line = self._lines.get(key) or self._new_line(key, request, origin)
+        connection = line.connection
+        if connection is None or connection.response is not None:
             response = await line.exchange(request, wire, started, total_at)
-            response.request = request
-            response.origin = request.origin
-            response.path = request.path
-        head = response.head
-        if head is not None and (request.plain is None or not head.startswith(request.plain)):
-            self._attend(request, response)
-            if response.status in _REDIRECTS and request.max_redirects and response.error is None:
-                response = await self._follow(request, response, headers, body, total_at)
+        else:
+            response = connection.begin(request, wire, started, started, total_at)
+            if not response.ended:
+                try:
+                    await connection
+                except (asyncio.CancelledError, GeneratorExit):
+                    line.close()
+                    raise
+            if line.turns:
+                line.pass_on()
+        response.origin = origin
+        response.path = path
+        if response.plain:
+            return response
+        response = await self._attend(line, response, wire, total_at)
+        if response.status in _REDIRECTS and request.max_redirects and response.error is None:
+            response = await self._follow(request, response, headers, body, total_at)
         if not request.needs_head:
             response.head = None
         return response
@@ -76,59 +91,54 @@ class Client:
             line.close()
         self._lines.clear()
 
-    async def _send_composed(  # noqa: PLR0913, PLR0917  all the parts of one request
-        self,
-        request: Request,
-        origin: Origin,
-        path: bytes,
-        headers: bytes,
-        body: bytes | None,
-        started: int,
-        total_at: int,
-    ) -> Response:
-        """One exchange of a request that has dynamic parts or cookies."""
+    async def _hop(self, request: Request, origin: Origin, path: bytes, total_at: int) -> Response:
+        """Send what a redirect asks for."""
         cookies = self.cookies.line(origin, path) if self.cookies.size else b""
-        wire = request.compose(origin, path, headers, body, cookies)
-        key = request.key if origin is request.origin else request.key_of(origin)
-        line = self._lines.get(key) or self._new_line(request, origin)
-        response = await line.exchange(request, wire, started, total_at)
-        response.request = request
+        wire = request.compose(origin, path, cookies=cookies)
+        key = request.key_of(origin)
+        line = self._lines.get(key) or self._new_line(key, request, origin)
+        response = await line.exchange(request, wire, self._clock(), total_at)
         response.origin = origin
         response.path = path
-        return response
+        return await self._attend(line, response, wire, total_at)
 
-    def _new_line(self, request: Request, origin: Origin) -> Line:
+    def _new_line(self, key: "Hashable", request: Request, origin: Origin) -> Line:
         """A line to an origin that this VU hasn't been at, or not lately."""
         if len(self._lines) >= self._network.limits.origins:
-            idle = [(line.last_used, key) for key, line in self._lines.items() if line.idle]
+            idle = [(line.last_used, other) for other, line in self._lines.items() if line.idle]
             if idle:
                 self._lines.pop(min(idle, key=lambda one: one[0])[1]).close()
         line = Line(self._network, self._network.dialer(request, origin))
-        self._lines[request.key_of(origin)] = line
+        self._lines[key] = line
         return line
 
-    def _attend(self, request: Request, response: Response) -> None:
-        """Do what an answer's head asks for. Where it asks for nothing, the request notes that head: while a server
-        repeats it byte for byte, which it does for all VUs within a second, there is nothing to look for.
-        """
+    async def _attend(self, line: Line, response: Response, wire: bytes, total_at: int) -> Response:
+        """Do what an answer asks for beyond being counted. Where it asks for nothing, the request takes note of it."""
+        if response.error is not None or line.connection is None or not line.connection.keep:
+            origin, path = response.origin, response.path
+            response = await line.again(response, wire, total_at)
+            response.origin, response.path = origin, path
         found = final_head(response.head or b"")
         if found is None:
-            return
-        response.head = head = bytes((response.head or b"")[found[0] : found[1]])
+            return response
+        response.head = head = (response.head or b"")[found[0] : found[1]]
         lower = head.lower()
-        sets_cookies = b"\r\nset-cookie:" in lower
-        encoded = b"\r\ncontent-encoding:" in lower
+        sets_cookies, encoded = b"\r\nset-cookie:" in lower, b"\r\ncontent-encoding:" in lower
         if sets_cookies:
             for text in Headers(head).all("set-cookie"):
                 self.cookies.store(response.origin, response.path, text)
-        if encoded and response.body:
+        if encoded:
             self._unpack(response)
-        if not sets_cookies and not encoded and response.status not in _REDIRECTS:
-            request.plain = head
+        asks = sets_cookies or encoded or response.error is not None or response.status in _REDIRECTS or found[0] > 0
+        if not asks and line.connection is not None and b"\r\ntransfer-encoding:" not in lower:
+            response.request.plain = (head, response.received, response.status)
+        return response
 
     def _unpack(self, response: Response) -> None:
         """Undo a body's content coding."""
-        codings = response.headers.get("content-encoding") or ""
+        if not response.body:
+            return
+        codings = Headers(response.head or b"").get("content-encoding") or ""
         whole = not response.truncated and response.error is None
         try:
             response.body, complete = decode(codings, response.body, self._network.limits.decoded, whole=whole)
@@ -161,7 +171,6 @@ class Client:
             hops.append(response)
             request = request.redirected(response.status in _AS_GET, origin == response.origin, headers, body)
             headers, body = b"", None
-            response = await self._send_composed(request, origin, path, headers, body, self._clock(), total_at)
-            self._attend(request, response)
+            response = await self._hop(request, origin, path, total_at)
         response.hops = tuple(hops)
         return response

@@ -1,7 +1,9 @@
 """One TCP or TLS connection to a target, carrying one request at a time: the hottest code of a runner.
 
-An answer that comes in one piece costs one call of `data_received`, one of the parser's callbacks and the waking of the
-VU's task. Everything rarer (more pieces, interim answers, failures) is off that path, in methods of its own.
+A request is sent by `begin`; awaiting the connection then waits for its outcome, which the connection writes into the
+response while it comes. Most answers come in one piece, and a busy server's answers to one request begin alike: where
+head and length are those of an answer that was parsed before (`Request.plain`), there is nothing to parse. Everything
+else (more pieces, other heads, interim answers, failures) goes through llhttp, in methods off that path.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import Headers, final_head
 from loadgate_runner.http.request import Request
+from loadgate_runner.http.response import Response
 from loadgate_runner.http.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -28,13 +31,15 @@ _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
 
 
 class Connection(Waiter, asyncio.Protocol):
-    """`begin` sends a request, awaiting the connection waits for its outcome, which is then in the attributes."""
+    """Free while `response` is None. `keep` says whether another request may follow."""
 
     __slots__ = (
         "_body",
+        "_body_size",
         "_clock",
-        "_feed",
+        "_complete",
         "_full",
+        "_head",
         "_headed",
         "_lean",
         "_limits",
@@ -44,20 +49,10 @@ class Connection(Waiter, asyncio.Protocol):
         "_send",
         "_total_at",
         "_transport",
-        "began",
-        "body_size",
-        "done",
-        "ended",
-        "failure",
-        "first",
-        "head",
+        "fresh",
         "keep",
-        "message",
-        "received",
-        "sent",
-        "sent_at",
-        "status",
-        "used",
+        "last_used",
+        "response",
     )
 
     def __init__(self, line: "Line") -> None:
@@ -68,31 +63,20 @@ class Connection(Waiter, asyncio.Protocol):
         self._lean: Any = None
         self._full: Any = None
         self._parser: Any = None
-        self._feed: Callable[[bytes], object] = _nothing
         self._transport = cast("asyncio.Transport", None)
         self._send: Callable[[bytes], int] | None = None
-        self.used = False
+        self.response: Response | None = None
+        self.fresh = False
         self.keep = True
-        self.done = True  # nothing is asked, so whatever comes is unasked for
-        self.first = 1
+        self.last_used = 0
 
-    failure: Failure | None
-    message: str
-    status: int
-    head: bytes | None
-    began: int
-    sent_at: int
-    first: int
-    ended: int
-    sent: int
-    received: int
-    body_size: int
-    keep: bool
-    """Whether another request may follow."""
-    _body: bytes | bytearray
-    _total_at: int
-    _headed: bool
+    _head: bytes
     _pieces: bytearray
+    _headed: bool
+    _complete: bool
+    _body: bytes | bytearray
+    _body_size: int
+    _total_at: int
 
     # ---- what a line does with it
 
@@ -102,32 +86,29 @@ class Connection(Waiter, asyncio.Protocol):
         """
         self._send = plain.send
 
-    def begin(self, wire: bytes, request: Request, now: int, total_at: int) -> None:
-        """Send a request. `now` and `total_at`, when it has to be over, are ns of the clock."""
-        if request.needs_body:
-            if self._full is None:
-                self._full = HttpResponseParser(
-                    SimpleNamespace(on_message_complete=self._on_complete, on_body=self._on_body)
-                )
-            parser = self._full
-        elif request.head_only:
-            parser = HttpResponseParser(SimpleNamespace(on_headers_complete=self._on_head_only))
-        else:
-            parser = self._lean
-            if parser is None:
-                parser = self._lean = HttpResponseParser(SimpleNamespace(on_message_complete=self._on_complete))
-        self._parser = parser
-        self._feed = parser.feed_data
+    def begin(self, request: Request, wire: bytes, started: int, now: int, total_at: int) -> Response:
+        """Send a request and give its response, which is complete once `ended` isn't 0: then there's nothing to await.
+
+        `started` is when it was asked for, `now` is now, `total_at` when it has to be over, all in ns of the clock.
+        """
+        response = Response()
+        response.request = request
+        response.started = started
+        response.began = self.last_used = now
+        response.sent_at = now
+        response.first = response.ended = 0
+        response.status = response.received = response.size = 0
+        response.blocked = response.connecting = response.tls = 0
+        response.error = response.head = None
+        response.message = ""
+        response.body = b""
+        response.hops = ()
+        response.truncated = False
+        response.reused = True
+        response.sent = size = len(wire)
+        self.response = response
+        self.fresh = True
         self._total_at = total_at
-        self._headed = self.done = False
-        self.failure = None
-        self.first = self.received = self.status = self.body_size = 0
-        self.head = None
-        self._pieces = _NO_PIECES
-        self._body = b""
-        self.began = now
-        self.sent = len(wire)
-        self.sent_at = now
         if self._send is None:
             self._transport.write(wire)
         else:
@@ -137,38 +118,33 @@ class Connection(Waiter, asyncio.Protocol):
                 count = 0
             except OSError as fault:
                 self.fail(Failure.RESET, f"sending: {fault.strerror}")
-                return
-            if count != len(wire):
+                return response
+            if count != size:
                 self._transport.write(wire[count:])
-        self.sent_at = self._clock()
-        deadline = now + request.first_byte
+        response.sent_at = self._clock()
         line = self._line
-        line.deadline = deadline = min(total_at, deadline)
+        deadline = now + request.first_byte
+        deadline = min(deadline, total_at)
+        line.deadline = deadline
         if deadline < line.watched:
             line.watchdog.watch(line)
-
-    def take_body(self) -> tuple[bytes, int, bool]:
-        """What was kept of the body as it came, how many bytes came, and whether more came than was kept."""
-        body = self._body
-        return body if isinstance(body, bytes) else bytes(body), self.body_size, self.body_size > len(body)
+        return response
 
     def abort(self) -> None:
         """Close at once."""
         self.keep = False
+        self._line.drop(self)
         self._transport.abort()
 
     def fail(self, kind: Failure, message: str) -> None:
         """End the request in flight with a failure, and the connection with it."""
-        self.failure = kind
-        self.message = message
-        self.ended = self._clock()
-        self.done = True
+        self._end(self._clock(), kind, message)
         self.abort()
         self.wake()
 
     def late(self) -> None:
         """The request's time is over."""
-        awaited = "the whole answer" if self.first else "the first byte of an answer"
+        awaited = "the first byte of an answer" if self.fresh else "the whole answer"
         self.fail(Failure.TIMEOUT, f"{awaited} didn't come in time")
 
     # ---- what the loop tells it
@@ -182,131 +158,166 @@ class Connection(Waiter, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read an answer, or a piece of one."""
         now = self._clock()
-        if self.first:
-            if self.done:
-                self.abort()  # nothing was asked
-            else:
-                self._more(data, now)
+        response = self.response
+        if response is None:
+            self.abort()  # nothing was asked
             return
-        self.first = now
-        self.head = data
-        self.received = len(data)
-        try:
-            self._feed(data)
-        except _UNREADABLE as fault:
-            self._unreadable(fault)
-            return
-        if self.done:
-            self.ended = now
-            self.wake()
-        else:
-            self._line.deadline = self._total_at  # the first byte is there, the last one has until then
-            self._pieces = bytearray(data)
-            self._look_for_head(0)
+        if self.fresh:
+            self.fresh = False
+            response.first = now
+            request = response.request
+            head, size, status = request.plain
+            if len(data) == size and data.startswith(head):
+                response.ended = now
+                response.received = size
+                response.status = status
+                response.plain = True
+                response.duration = duration = (now - response.began) // 1000
+                response.sending = sending = (response.sent_at - response.began) // 1000
+                response.waiting = duration - sending
+                response.receiving = 0
+                if request.needs_head:
+                    response.head = head
+                    if request.needs_body:
+                        response.body = body = data[len(head) :]
+                        response.size = len(body)
+                self.response = None
+                self.wake()
+                return
+            self._begin_to_read(request)
+        self._read(response, data, now)
 
     def resume_writing(self) -> None:
         """The last byte of a request that didn't fit the socket's buffer is out."""
-        if not self.first:
-            self.sent_at = self._clock()
+        if self.fresh and self.response is not None:
+            self.response.sent_at = self._clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
         self.keep = False
         self._line.lost(self)
-        if not self.done:
-            self.ended = self._clock()
-            self._cut_off(exc)
-            self.done = True
+        if self.response is not None:
+            self._end(self._clock(), *self._cut_off(self.response, exc))
             self.wake()
         self._lean = self._full = self._parser = None  # each holds a method of this object
-        self._feed = _nothing
         self._send = None
 
-    # ---- what the parser tells it
+    # ---- reading what isn't as before
+
+    def _begin_to_read(self, request: Request) -> None:
+        """Choose the parser that calls no more than the request needs."""
+        if request.head_only:
+            parser = HttpResponseParser(SimpleNamespace(on_headers_complete=self._on_head_only))
+        elif request.needs_body:
+            parser = self._full
+            if parser is None:
+                calls = SimpleNamespace(on_message_complete=self._on_complete, on_body=self._on_body)
+                parser = self._full = HttpResponseParser(calls)
+        else:
+            parser = self._lean
+            if parser is None:
+                parser = self._lean = HttpResponseParser(SimpleNamespace(on_message_complete=self._on_complete))
+        self._parser = parser
+        self._headed = self._complete = False
+        self._pieces = _NO_PIECES
+        self._body = b""
+        self._body_size = 0
+        self._head = b""
+        self._line.deadline = self._total_at  # the first byte is there, the last one has until then
+
+    def _read(self, response: Response, data: bytes, now: int) -> None:
+        first = not response.received
+        response.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except _UNREADABLE as fault:
+            if not self._complete:
+                self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: {fault}")
+                return
+            self.keep = False  # the answer is whole; what follows it isn't for us
+        if self._complete and first:
+            self._head = data
+        elif not self._headed and not self._gather(response, data):
+            return
+        if self._complete:
+            self._end(now)
+            self.wake()
+
+    def _gather(self, response: Response, data: bytes) -> bool:
+        """Keep the pieces of a head together until it is whole; False where there are too many."""
+        searched = max(0, len(self._pieces) - _OVERLAP)
+        if self._pieces is _NO_PIECES:
+            self._pieces = bytearray(data)
+        else:
+            self._pieces += data
+        found = final_head(self._pieces, searched)
+        size = len(self._pieces) if found is None else found[1] - found[0]
+        if size > self._limits.head:
+            self.fail(Failure.PROTOCOL, f"the answer's head is larger than {self._limits.head} bytes")
+            return False
+        if found is not None:
+            self._head = bytes(self._pieces[found[0] : found[1]])
+            self._headed = True
+            self._pieces = _NO_PIECES
+            response.status = response.status or self._parser.get_status_code()
+        return True
 
     def _on_complete(self) -> None:
         parser = self._parser
         status = parser.get_status_code()
-        if self.done:
+        if self._complete:
             self.keep = False  # a second answer to one request: the first counts, the connection doesn't
-        elif status >= 200 or status == _SWITCHING:
-            self.status = status
+        elif self.response is not None and (status >= 200 or status == _SWITCHING):
+            self.response.status = status
             self.keep = parser.should_keep_alive() and status != _SWITCHING
-            self.done = True
+            self._complete = True
 
     def _on_body(self, piece: bytes) -> None:
-        self.body_size += len(piece)
+        self._body_size += len(piece)
         kept = len(self._body)
         if kept == 0:
-            self._body = piece if len(piece) <= self._limits.body else piece[: self._limits.body]
+            self._body = piece[: self._limits.body]
         elif kept < self._limits.body:
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += piece[: self._limits.body - kept]
 
-    def _head_so_far(self) -> bytes:
-        pieces = bytes(self._pieces) or self.head or b""
-        found = final_head(pieces)
-        return pieces if found is None else pieces[found[0] : found[1]]
-
     def _on_head_only(self) -> None:
         """The answer to HEAD ends with its head, whatever it says about a body."""
         status = self._parser.get_status_code()
-        if status >= 200 or status == _SWITCHING:
-            self.status = status
-            self.keep = stays_open(self._head_so_far()) and status != _SWITCHING
-            self.done = True
+        if self.response is not None and (status >= 200 or status == _SWITCHING):
+            self.response.status = status
+            self._complete = True
 
-    # ---- off the hot path
-
-    def _more(self, data: bytes, now: int) -> None:
-        """Read a further piece. The pieces of a head are kept together until it is whole."""
-        self.received += len(data)
-        searched = len(self._pieces) - _OVERLAP
-        if not self._headed:
-            self._pieces += data
-        try:
-            self._feed(data)
-        except _UNREADABLE as fault:
-            self._unreadable(fault)
+    def _end(self, now: int, kind: Failure | None = None, message: str = "") -> None:
+        """Write the outcome down. The connection is free then, if it is to be kept."""
+        response = self.response
+        if response is None:
             return
-        if not self._headed:
-            self._look_for_head(searched)
-        if self.done:
-            self.ended = now
-            self.wake()
+        self.response = None
+        response.plain = False
+        response.ended = now
+        if not self.fresh:
+            response.head = self._head
+            response.body, response.size = bytes(self._body), self._body_size
+            response.truncated = self._body_size > len(self._body)
+            if response.request.head_only and self._complete:
+                start, end = final_head(self._head) or (0, 0)
+                self.keep = stays_open(self._head[start:end])
+        response.settle(kind, message)
+        self.fresh = False
 
-    def _look_for_head(self, searched: int) -> None:
-        found = final_head(self._pieces, searched)
-        size = len(self._pieces) if found is None else found[1] - found[0]
-        if size > self._limits.head:
-            self.fail(Failure.PROTOCOL, f"the answer's head is larger than {self._limits.head} bytes")
-        elif found is not None:
-            self.head = bytes(self._pieces[found[0] : found[1]])
-            self.status = self._parser.get_status_code()
-            self._headed = True
-            self._pieces = bytearray()
-
-    def _unreadable(self, fault: Exception) -> None:
-        if self.done:  # the answer was whole; what follows it is not for us
-            self.ended = self._clock()
-            self.abort()
-            self.wake()
-        else:
-            self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: {fault}")
-
-    def _cut_off(self, exc: Exception | None) -> None:
+    def _cut_off(self, response: Response, exc: Exception | None) -> tuple[Failure | None, str]:
         """The connection ended before the answer: or was its end the answer's?"""
-        if self._headed and exc is None and _ends_with_connection(Headers(self.head or b"")):
-            return
         if exc is not None:
-            self.failure, self.message = Failure.RESET, f"the connection broke: {exc}"
-        elif not self.received:
-            self.failure, self.message = Failure.RESET, "the connection was closed instead of an answer"
-        elif not self._headed:
-            self.failure, self.message = Failure.PROTOCOL, "the connection was closed within the answer's head"
-        else:
-            self.failure, self.message = Failure.BODY, "the connection was closed within the body"
+            return Failure.RESET, f"the connection broke: {exc}"
+        if self.fresh:
+            return Failure.RESET, "the connection was closed instead of an answer"
+        if not self._headed:
+            return Failure.PROTOCOL, "the connection was closed within the answer's head"
+        if _ends_with_connection(Headers(self._head)):
+            return None, ""
+        return Failure.BODY, f"the connection was closed within the body, after {response.received} bytes in all"
 
 
 def stays_open(head: bytes) -> bool:
@@ -319,7 +330,3 @@ def stays_open(head: bytes) -> bool:
 def _ends_with_connection(headers: Headers) -> bool:
     """Whether a body has no other end (RFC 9112, 6.3)."""
     return "content-length" not in headers and "transfer-encoding" not in headers
-
-
-def _nothing(data: bytes) -> None:
-    """Stands where a parser is while there is none."""

@@ -40,9 +40,7 @@ class Dialer:
     server_name: str | None
     timeouts: Timeouts
 
-    async def dial(
-        self, protocol: asyncio.Protocol, phases: Phases, deadline: int
-    ) -> tuple[asyncio.Transport, socket.socket]:
+    async def dial(self, protocol: asyncio.Protocol, phases: Phases, deadline: int) -> socket.socket:
         """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
         began = self.clock()
         left = (deadline - began) / _SECOND
@@ -102,11 +100,11 @@ class Dialer:
 
     async def _open(
         self, protocol: asyncio.Protocol, sock: socket.socket, phases: Phases, deadline: int
-    ) -> tuple[asyncio.Transport, socket.socket]:
+    ) -> socket.socket:
         """Hand the socket to the loop, with the handshake where the origin is https."""
         if self.tls is None:
             transport, _ = await self.loop.create_connection(lambda: protocol, sock=sock)
-            return transport, sock
+            return _standing(transport, sock)
         began = self.clock()
         seconds = min(self.timeouts.tls, max(0.0, (deadline - began) / _SECOND))
         try:
@@ -124,7 +122,13 @@ class Dialer:
             raise RequestFailed(Failure.TLS, f"{self.origin.authority}: {_reason(fault)}") from fault
         finally:
             phases.tls = self.clock() - began
-        return secured, sock
+        return _standing(secured, sock)
+
+
+def _standing(transport: asyncio.Transport, sock: socket.socket) -> socket.socket:
+    if transport.is_closing():
+        raise RequestFailed(Failure.RESET, "the connection was closed as soon as it stood")
+    return sock
 
 
 def _literal(host: str, port: int) -> Address | None:

@@ -15,11 +15,15 @@ _OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"
 _NANOSECONDS = 1_000_000_000
 _LINE_ENDS = str.maketrans("\r\n\0", "   ")
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_UNKNOWN = (b"", -1, 0)
 USER_AGENT = f"loadgate/{__version__}"
 
 
 class Request:
-    """Immutable but for one note: `plain` is the last answer's head in which nothing needed a look (see Client)."""
+    """Immutable but for one note: `plain`, the head of the last whole answer in which nothing asks for attention (no
+    cookie, coding, redirect or end of the connection), with the answer's size and status. What begins with the same
+    head and has the same size is the same to us but for its body, and needs no parsing.
+    """
 
     __slots__ = (
         "body",
@@ -65,7 +69,7 @@ class Request:
         self.head_only = method == "HEAD"
         self.idempotent = method in _IDEMPOTENT
         self.key = self.key_of(origin)
-        self.plain: bytes | None = None
+        self.plain: tuple[bytes, int, int] = _UNKNOWN
         self.path = path or b"/"
         """Where a `send` goes that says no path."""
         self.wire = None if path is None else self.compose(origin, path)

@@ -23,23 +23,27 @@ class Response:
     __slots__ = (
         "_headers",
         "_text",
+        "began",
         "blocked",
         "body",
         "connecting",
         "duration",
         "ended",
         "error",
+        "first",
         "head",
         "hops",
         "message",
         "origin",
         "path",
+        "plain",
         "received",
         "receiving",
         "request",
         "reused",
         "sending",
         "sent",
+        "sent_at",
         "size",
         "started",
         "status",
@@ -55,7 +59,11 @@ class Response:
     """What failed, for people; empty otherwise."""
     started: int
     ended: int
-    """Nanoseconds of the network's clock."""
+    """Nanoseconds of the network's clock, as are the moments between: when it `began` to be sent, when it was
+    (`sent_at`), when the `first` byte of an answer came (0: none did)."""
+    began: int
+    sent_at: int
+    first: int
     blocked: int
     """Before anything could be sent that is neither connecting nor TLS: looking the name up, waiting for the VU's
     connection, an attempt on a connection that the peer had closed."""
@@ -82,6 +90,21 @@ class Response:
     size: int
     """Bytes of the decoded body, of a truncated one the bytes that came; 0 unless the request needs the body."""
     truncated: bool
+
+    plain: bool
+    """Whether the answer's head is known to ask for nothing (see Request.plain)."""
+
+    def settle(self, kind: Failure | None, message: str) -> None:
+        """Derive the phases from the moments, once it has ended."""
+        self.error, self.message = kind, message
+        began, ended, first = self.began, self.ended, self.first
+        self.duration = duration = (ended - began) // 1000
+        self.receiving = (ended - first) // 1000 if first else 0
+        self.sending = (min(self.sent_at, first or ended) - began) // 1000
+        self.waiting = duration - self.sending - self.receiving
+        self.blocked = (began - self.started) // 1000 - self.connecting - self.tls
+        if kind is not None:
+            self.duration = (ended - self.started) // 1000
 
     @property
     def url(self) -> str:
