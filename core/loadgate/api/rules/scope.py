@@ -28,6 +28,9 @@ class Scope:
 
     def check(self, findings: Findings, node: Node) -> None:
         """Find templates in the node's value, however deep, that don't parse or use names that aren't known."""
+        for item, name in _names(node):
+            if "${" in name:
+                findings.add(item, f"the name {name[:40]!r} must not hold ${{…}}", "values may, names may not")
         for text in _texts(node):
             parsed = findings.parsed(text, template.parse)
             for path in sorted(parsed.names()) if parsed else ():
@@ -87,6 +90,14 @@ def _hint(word: str, known: Mapping[str, object] | frozenset[str] | set[str] | l
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names[:20])}" if names else "nothing of the kind is declared"
+
+
+def _names(node: Node) -> Iterator[tuple[Node, str]]:
+    for item in node.each():
+        yield from _names(item)
+    for name, item in node.entries():
+        yield item, name
+        yield from _names(item)
 
 
 def _texts(node: Node) -> Iterator[Node]:
