@@ -1,13 +1,12 @@
 """Servers that do exactly what a test says, on both event loops that runners may stand on."""
 
 import asyncio
-import socket
 import ssl
-from dataclasses import dataclass, field
 
 import pytest
 import trustme
 import uvloop
+from http_peers import Peer, read_request, until
 
 from loadgate_runner.http import Client, Limits, Network, Origin
 
@@ -17,41 +16,9 @@ def pytest_asyncio_loop_factories(config, item):
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
-@dataclass
-class Peer:
-    """A server: where it is, what it was asked, how often it was connected to."""
-
-    origin: Origin
-    requests: list[bytes] = field(default_factory=list)
-    connections: int = 0
-    writers: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    @property
-    def lines(self):
-        """The first line of each request."""
-        return [request.split(b"\r\n", 1)[0].decode() for request in self.requests]
-
-
-async def read_request(reader):
-    """One request with its body, b"" at the end of the connection."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return b""
-    length = [line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    return head + (await reader.readexactly(int(length[0])) if length else b"")
-
-
-def reset(writer):
-    """Close so that the other side gets a reset in place of an end."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    writer.transport.abort()
-
-
 @pytest.fixture
 async def serve():
-    """`await serve(handler)` starts a server whose `handler(peer, reader, writer)` runs for each connection."""
+    """Start servers: `handler(peer, reader, writer)` runs for each connection of `await serve(handler)`."""
     running = []
 
     async def start(handler, *, tls=None, host="127.0.0.1"):
@@ -84,7 +51,7 @@ async def serve():
 
 @pytest.fixture
 async def answers(serve):
-    """`await answers(b"…", b"…")` starts a server that gives these answers, the last one again and again."""
+    """Start servers: `await answers(b"…", b"…")` gives these answers, the last one again and again."""
 
     async def start(*replies, pieces=0, **how):
         async def handler(peer, reader, writer):
@@ -116,8 +83,7 @@ async def client(network):
     client = Client(network)
     yield client
     client.close()
-    while network.open_connections:
-        await asyncio.sleep(0)
+    await until(lambda: network.open_connections == 0)
 
 
 @pytest.fixture
@@ -127,8 +93,7 @@ async def frugal():
     client = Client(network)
     yield client
     client.close()
-    while network.open_connections:
-        await asyncio.sleep(0)
+    await until(lambda: network.open_connections == 0)
     network.close()
 
 

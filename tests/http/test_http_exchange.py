@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from http_peers import until
 
 from loadgate_runner.http import Failure, prepare
 
@@ -143,8 +144,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(serve, client):
     peer = await serve(handler)
     assert (await client.send(prepare("GET", peer.origin, b"/"))).status == 200
     said.set()
-    while not peer.requests:
-        await asyncio.sleep(0)
+    await until(lambda: peer.requests)
     response = await client.send(prepare("GET", peer.origin, b"/"))
     assert (response.status, response.reused) == (200, False)
 
@@ -337,8 +337,7 @@ async def test_a_lost_connection_is_not_a_failure_of_the_next_request(serve, cli
     network = client._network
     request = prepare("POST", peer.origin, b"/")
     assert (await client.send(request)).error is None
-    while network.open_connections:
-        await asyncio.sleep(0)
+    await until(lambda: network.open_connections == 0)
     response = await client.send(request)
     assert (response.error, response.reused) == (None, False)
 

@@ -39,9 +39,13 @@ class Dialer:
     tls: Resumption | None
     server_name: str | None
     timeouts: Timeouts
+    fault: str = ""
+    """Why TLS is out of the question: its settings are unusable."""
 
     async def dial(self, protocol: asyncio.Protocol, phases: Phases, deadline: int) -> socket.socket:
         """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
+        if self.fault:
+            raise RequestFailed(Failure.TLS, self.fault)
         began = self.clock()
         left = (deadline - began) / _SECOND
         try:

@@ -33,9 +33,14 @@ class Network:
     def dialer(self, request: Request, origin: Origin) -> Dialer:
         """How a VU's new line connects to an origin, by the request's TLS settings and time limits."""
         options = request.options
-        resumption = Resumption(self._context(options.tls)) if origin.secure else None
+        resumption, fault = None, ""
+        if origin.secure:
+            try:
+                resumption = Resumption(self._context(options.tls))
+            except ValueError as unusable:
+                fault = str(unusable)
         server_name = options.tls.server_name or (options.host and options.host.partition(":")[0])
-        return Dialer(self.loop, self.clock, origin, resumption, server_name, options.timeouts)
+        return Dialer(self.loop, self.clock, origin, resumption, server_name, options.timeouts, fault)
 
     def close(self) -> None:
         """Stop watching; clients are closed by their owners."""
