@@ -3,7 +3,7 @@
 | state    | arm ok | arm failed | start   | stop     | load over | broke down |
 | -------- | ------ | ---------- | ------- | -------- | --------- | ---------- |
 | Arming   | Armed  | Failed     |         | Finished |           |            |
-| Armed    |        |            | Running | Finished |           |            |
+| Armed    |        |            | Running | Finished |           | Failed     |
 | Running  |        |            |         | Stopping | Finished  | Failed     |
 | Stopping |        |            |         | Stopping | Finished  | Failed     |
 
@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from loadgate.control import BlockReport, BlockState, RunnerReport, RunnerState
-from loadgate.metrics import Snapshot
+from loadgate.metrics import Health, Measurement, Snapshot
 from loadgate_runner.journey import BlockError
-from loadgate_runner.maker import ArmError, LoadError, Maker, View
+from loadgate_runner.maker import ArmError, LoadError, Maker, Reading, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from loadgate.control import Start, Stop
     from loadgate_runner.settings import Identity
@@ -49,6 +50,7 @@ TRANSITIONS: dict[tuple[RunnerState, Happening], RunnerState] = {
     (RunnerState.ARMING, Happening.STOP): RunnerState.FINISHED,
     (RunnerState.ARMED, Happening.START): RunnerState.RUNNING,
     (RunnerState.ARMED, Happening.STOP): RunnerState.FINISHED,
+    (RunnerState.ARMED, Happening.BROKE_DOWN): RunnerState.FAILED,
     (RunnerState.RUNNING, Happening.STOP): RunnerState.STOPPING,
     (RunnerState.RUNNING, Happening.LOAD_OVER): RunnerState.FINISHED,
     (RunnerState.RUNNING, Happening.BROKE_DOWN): RunnerState.FAILED,
@@ -58,6 +60,10 @@ TRANSITIONS: dict[tuple[RunnerState, Happening], RunnerState] = {
 }
 
 OVER = frozenset({RunnerState.FINISHED, RunnerState.FAILED})
+
+
+NOTHING = Reading(Measurement(), Health())
+"""What a runner measured that never began."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +100,9 @@ class Runner:
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def arm(self) -> None:
-        """Prepare; afterwards the runner is Armed, or Failed with a message."""
-        try:
-            await self._maker.arm()
-        except ArmError as error:
-            self._message = str(error)
-            self._log(f"cannot arm: {error}")
-            if self._move(Happening.ARM_FAILED):
-                await self._conclude()
-        else:
-            self._move(Happening.ARM_OK)
+    def arm(self) -> None:
+        """Begin to prepare; afterwards the runner is Armed, or Failed with a message."""
+        self._spawn(self._arm())
 
     def start(self, message: Start) -> None:
         """Begin, once; told again, or in another state than Armed, it changes nothing."""
@@ -116,18 +114,19 @@ class Runner:
 
     def stop(self, message: Stop) -> None:
         """End the load; before there is any, the runner is finished at once."""
-        before = self.state
-        if not self._move(Happening.STOP):
+        if (self.state, Happening.STOP) not in TRANSITIONS:
             return
         self._message = message.reason or self._message
-        if before in {RunnerState.ARMING, RunnerState.ARMED}:
-            self._spawn(self._conclude())
+        if self.state in {RunnerState.ARMING, RunnerState.ARMED}:
+            self._conclude(Happening.STOP, NOTHING)
         else:
+            self._move(Happening.STOP)
             self._maker.stop(graceful=message.graceful)
 
     def run_block(self, name: str, setup: Mapping[str, Any]) -> None:
         """Do the `setup` or `teardown` block, once; how it went is part of the state."""
-        if self._blocks[name].state is BlockState.NONE and self.state is not RunnerState.ARMING:
+        ready = self.state is RunnerState.ARMED if name == "setup" else self.state is not RunnerState.ARMING
+        if ready and self._blocks[name].state is BlockState.NONE:
             self._blocks[name] = BlockReport(BlockState.RUNNING)
             self._spawn(self._run_block(name, setup))
 
@@ -152,11 +151,18 @@ class Runner:
         )
 
     async def snapshot(self, view: View) -> Snapshot:
-        """What was measured so far; of a runner that is over the last, always the same."""
+        """What was measured so far; of a runner that is over the last, always the same.
+
+        One with the warm-up in it is not of the sequence: it replaces none of the others.
+        """
         async with self._reading:
-            if self.last is not None and not view.warmup:
-                return self.last
-            return await self._read(view)
+            if view.warmup:
+                return self._snapshot_of(await self._maker.read(view))
+            if self.last is None:
+                reading = await self._maker.read(view)
+                self._sequence += 1
+                return self._snapshot_of(reading)
+            return self.last
 
     async def close(self) -> None:
         """Let go of everything, load included."""
@@ -165,22 +171,35 @@ class Runner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._maker.close()
 
+    async def _arm(self) -> None:
+        try:
+            await self._maker.arm()
+        except ArmError as error:
+            self._message = str(error)
+            self._log(f"cannot arm: {error}")
+            self._conclude(Happening.ARM_FAILED, NOTHING)
+        else:
+            self._move(Happening.ARM_OK)
+
     async def _run(self, begin: int, offset: float, setup: Mapping[str, Any]) -> None:
+        happened = Happening.LOAD_OVER
         try:
             self._complete = await self._maker.run(begin, offset, setup)
-            happened = Happening.LOAD_OVER
         except LoadError as error:
             self._message = str(error)
             self._log(f"the load broke down: {error}")
             happened = Happening.BROKE_DOWN
         self._ended = self._clocks.monotonic()
-        self._move(happened)
-        await self._conclude()
-
-    async def _conclude(self) -> None:
         async with self._reading:
-            self.last = await self._read(View())
-        self.over.set()
+            reading = await self._maker.read(View())
+            self._conclude(happened, reading)
+
+    def _conclude(self, happening: Happening, reading: Reading) -> None:
+        """Be over, with the last snapshot: who sees the state finds the snapshot there."""
+        if self._move(happening):
+            self._sequence += 1
+            self.last = self._snapshot_of(reading)
+            self.over.set()
 
     async def _run_block(self, name: str, setup: Mapping[str, Any]) -> None:
         try:
@@ -191,9 +210,7 @@ class Runner:
         else:
             self._blocks[name] = BlockReport(BlockState.DONE, values)
 
-    async def _read(self, view: View) -> Snapshot:
-        reading = await self._maker.read(view)
-        self._sequence += 1
+    def _snapshot_of(self, reading: Reading) -> Snapshot:
         return Snapshot(
             run=self.identity.run,
             runner=self.identity.index,
@@ -221,7 +238,17 @@ class Runner:
             return 0.0
         return max(0, (self._ended or self._clocks.monotonic()) - self._origin) / SECOND
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended_task)
+
+    def _ended_task(self, task: asyncio.Task[None]) -> None:
+        """A bug must not leave a runner that nobody can wait for: it fails, and says what it was."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._message = f"a fault of the runner itself: {type(error).__name__}: {error}"
+            self._log("".join(traceback.format_exception(error)))
+            armed = self.state is not RunnerState.ARMING
+            self._conclude(Happening.BROKE_DOWN if armed else Happening.ARM_FAILED, NOTHING)

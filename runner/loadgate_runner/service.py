@@ -52,11 +52,10 @@ async def serve(
     told = _Told()
     hurried = _listen_to_signals(runner, told, log)
     try:
-        arming = asyncio.ensure_future(runner.arm())
+        runner.arm()
         await _first(runner.over, hurried)
         if hurried.is_set() or (told.signal is not None and _never_ran(runner)):
             return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
-        await arming
         await _hand_over(runner, settings.linger, hurried, log, write)
         if hurried.is_set():
             return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
