@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from loadgate.control import BlockReport, BlockState, RunnerReport, RunnerState
 from loadgate.metrics import IterationStats, Measurement, RequestStats, Snapshot
+from loadgate.plan import Plan
 from loadgate.report.result import Result
 from loadgate_operator.cluster.port import ClusterError, ConflictError, Key, Kind
 from loadgate_operator.collect.client import RunnerFaultError
 from loadgate_operator.collect.collector import Collector
 from loadgate_operator.manifests import names
-from loadgate_operator.manifests.configs import result_bytes
+from loadgate_operator.manifests.configs import PLAN_KEY, result_bytes
 from loadgate_operator.manifests.job import RunnerSettings
 from loadgate_operator.reconcile.errors import TryAgainError
 from loadgate_operator.reconcile.ledger import ANNOTATION, Ledger
@@ -104,6 +105,7 @@ class Pod:
     teardowns: int = 0
     mute_until: float = 0.0
     deleting_at: float | None = None
+    stuck: bool = False
     message: str = ""
     log: str = ""
     slow_ms: int = 100
@@ -127,7 +129,7 @@ class Pod:
             self.state = RunnerState.RUNNING
             self.begins += 1
             self.ends_at = self.begins_at + max(self.duration - self.offset, 0.0)
-        if self.loads and self.ends_at is not None and now >= self.ends_at:
+        if self.loads and not self.stuck and self.ends_at is not None and now >= self.ends_at:
             self.finish(self.ends_at, complete=self.state is RunnerState.RUNNING)
 
     def finish(self, at: float, *, complete: bool) -> None:
@@ -206,6 +208,7 @@ class World:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     starts: list[tuple[str, int, str]] = field(default_factory=list)
+    acks: list[tuple[str, str]] = field(default_factory=list)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -290,8 +293,8 @@ class World:
 
     def _age(self, pod: Pod) -> None:
         if pod.deleting_at is not None:
-            if pod.loads:
-                pod.finish(self.now, complete=False)  # SIGTERM
+            if pod.loads and self.now >= pod.deleting_at + GRACE - 2:
+                pod.finish(self.now, complete=False)  # the graceful end after SIGTERM
             if self.now >= pod.deleting_at + GRACE:
                 del self.pods[pod.uid]
         elif pod.finished_at is not None and self.now > pod.finished_at + 900:
@@ -313,6 +316,9 @@ class World:
             condition = {"type": "Failed", "status": "True", "reason": "FailedIndexes", "message": "too many"}
             job["status"] = {"conditions": [condition]}
 
+    def _plan(self, run: str) -> Plan:
+        return Plan.decode(self.objects[Key(Kind.CONFIG_MAP, NAMESPACE, names.plan_name(run))]["data"][PLAN_KEY])
+
     def _new_pod(self, run: str, index: int, count: int) -> None:
         self.count += 1
         uid = f"p{self.count}"
@@ -323,7 +329,7 @@ class World:
             name=f"{run}-{index}-{uid}",
             runners=count,
             arms_at=self.now + 1 + self.count % 3,
-            duration=20.0,
+            duration=self._plan(run).duration,
             has_setup=False,
             slow_ms=self.slow_ms,
         )
@@ -451,7 +457,7 @@ class _Port:
                     "name": pod.name,
                     "namespace": NAMESPACE,
                     "uid": pod.uid,
-                    "labels": {names.RUN_LABEL: pod.run, names.INDEX_LABEL: str(pod.index)},
+                    "labels": {**names.labels(NAME, pod.run, component="runner"), names.INDEX_LABEL: str(pod.index)},
                     "creationTimestamp": timestamp(BEGIN),
                     **deleting,
                 },
@@ -548,7 +554,10 @@ class _Client:
 
     async def stop(self, runner: Runner, message: Any) -> RunnerReport:
         pod, now = self._told(runner), self._world.now
-        if pod.state in (RunnerState.ARMING, RunnerState.ARMED) or (pod.loads and not message.graceful):
+        at_once = pod.loads and not message.graceful
+        if pod.stuck:
+            return self._answer(pod)
+        if at_once or pod.state in (RunnerState.ARMING, RunnerState.ARMED):
             pod.finish(now, complete=False)
         elif pod.state is RunnerState.RUNNING:
             pod.state, pod.ends_at = RunnerState.STOPPING, min(pod.ends_at or now, now + 3)
@@ -565,5 +574,6 @@ class _Client:
         pod = self._told(runner)
         answer = self._answer(pod)
         if pod.state is RunnerState.FINISHED and sequence >= answer.sequence:
+            self._world.acks.append((pod.run, pod.uid))
             pod.phase = "Succeeded"
         return answer

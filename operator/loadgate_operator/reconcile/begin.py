@@ -25,7 +25,7 @@ def begin(view: View) -> Decision:
         return over(view, (), Ledger(end=called_off))
     if view.wanted != view.run.spec_hash:
         return _renamed(view)
-    others, trouble = other_jobs(view), missing_inputs(view)
+    others, trouble = of_other_runs(view), missing_inputs(view)
     if end := start_deadline(view, trouble[1] if trouble else _last_word(view)):
         return over(view, (), Ledger(end=end))
     if others:
@@ -67,18 +67,21 @@ def _renamed(view: View) -> Decision:
     return view.under_way(Phase.Pending, Reason.Preparing, f"run {name} is prepared", after=0.0, run=run)
 
 
-def other_jobs(view: View) -> list[Owned]:
-    """Jobs of other runs, or of an earlier LoadTest of this name. Two of them never make load together."""
+def of_other_runs(view: View) -> list[Owned]:
+    """Jobs and pods of other runs, or of an earlier LoadTest of this name. Two runs never make load together."""
     uid = (view.observed.load_test or {}).get("metadata", {}).get("uid", "")
     mine = view.status.run.id if view.status.run else ""
     return [
-        owned for owned in view.observed.owned if owned.kind is Kind.JOB and (owned.run != mine or owned.owner != uid)
+        owned
+        for owned in view.observed.owned
+        if (owned.kind in (Kind.JOB, Kind.POD) and owned.run != mine) or (owned.kind is Kind.JOB and owned.owner != uid)
     ]
 
 
-def _wait_for(view: View, jobs: list[Owned]) -> Decision:
-    message = f"waits until {', '.join(job.name for job in jobs)} and its pods are gone"
-    actions = [DeleteObject(Kind.JOB, job.name, job.uid) for job in jobs if not job.deleting]
+def _wait_for(view: View, others: list[Owned]) -> Decision:
+    runs = sorted({owned.run for owned in others})
+    message = f"waits until the pods of {', '.join(runs)} are gone"
+    actions = [DeleteObject(one.kind, one.name, one.uid) for one in others if not one.deleting]
     return view.under_way(Phase.Pending, Reason.Queued, message, actions=actions, after=view.settings.starting)
 
 

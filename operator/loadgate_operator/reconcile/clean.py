@@ -28,7 +28,8 @@ def clean(view: View, *, just_over: bool = False) -> Decision:
     actions: list[Action] = [DeleteObject(owned.kind, owned.name, owned.uid) for owned in gone]
     left = _time_left(view, just_over=just_over)
     if left is not None and left <= 0:
-        mine = [owned for owned in waste if owned not in gone and owned.component != RESULT]
+        kept = (*gone, *(owned for owned in waste if owned.kind is Kind.POD))
+        mine = [owned for owned in waste if owned not in kept and owned.component != RESULT]
         return Decision((*actions, *(DeleteObject(owned.kind, owned.name, owned.uid) for owned in mine)))
     if not just_over:
         actions += _let_go(view)
@@ -36,7 +37,7 @@ def clean(view: View, *, just_over: bool = False) -> Decision:
 
 
 def _other_runs(view: View, waste: Iterable[Owned]) -> Iterator[Owned]:
-    """Jobs, plans and tokens of runs that the status no longer speaks of."""
+    """Jobs, pods, plans and tokens of runs that the status no longer speaks of."""
     mine = view.status.run.id if view.status.run else ""
     yield from (owned for owned in waste if owned.component != RESULT and owned.run != mine)
 

@@ -110,9 +110,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Owned:
-    """An object that is ours and belongs to this LoadTest's name: a Job, or a ConfigMap or Secret of a run.
+    """An object that is ours and belongs to this LoadTest's name: a Job, a pod that isn't over, a ConfigMap or Secret.
 
-    `owner` is the uid of the LoadTest it was made for, which an earlier one of the same name may have been.
+    `owner` is the uid of the LoadTest it was made for (an earlier one of the same name may have been); of a pod, of its
+    Job.
     """
 
     kind: Kind

@@ -42,7 +42,8 @@ logger = logging.getLogger(__name__)
 JUDGED_BY_ANNOTATION = "loadgate.dev/judged-by"
 """On a stored result: the hash of the limits that its verdict is over."""
 
-_OWNED = (Kind.JOB, Kind.CONFIG_MAP, Kind.SECRET)
+_OWNED = (Kind.JOB, Kind.POD, Kind.CONFIG_MAP, Kind.SECRET)
+_ENDED = ("Succeeded", "Failed")
 _UNDER_WAY = (Phase.Starting, Phase.Running, Phase.Judging)
 
 
@@ -256,7 +257,8 @@ class Observer:
         labels = {names.TEST_LABEL: names.shorten(name)}
         for kind in kinds:
             for obj in await self._cluster.list(kind, namespace, labels):
-                yield _owned_from(kind, obj)
+                if (obj.get("status") or {}).get("phase") not in _ENDED:
+                    yield _owned_from(kind, obj)
 
 
 def read_status(raw: Object) -> LoadTestStatus | None:
