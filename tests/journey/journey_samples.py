@@ -161,12 +161,19 @@ class MemoryRecorder:
         self.exhausted.append(source)
 
     def checks(self) -> dict[str, list[bool]]:
-        """Results by the check's name."""
-        return {dict(key[1])["check"]: series.records for key, series in self.series.items() if key[0] == "check"}
+        """Results by the check's name, whatever the other tags."""
+        return self._by("check", "check")
 
     def requests(self) -> dict[str, list[Any]]:
-        """Records by the request's name."""
-        return {dict(key[1])["name"]: series.records for key, series in self.series.items() if key[0] == "request"}
+        """Records by the request's name, whatever the other tags."""
+        return self._by("request", "name")
+
+    def _by(self, kind: str, tag: str) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for key, series in self.series.items():
+            if key[0] == kind:
+                found.setdefault(dict(key[1])[tag], []).extend(series.records)
+        return found
 
 
 class Sleeper:
