@@ -112,6 +112,7 @@ class Load:
         try:
             await self._alarm.wait(begin / SECOND)
             self._recorder.begin(origin, self._plan.warmup)
+            self._health.sample()
             await self._drive(offset)
         finally:
             self._health.sample()

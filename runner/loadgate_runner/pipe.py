@@ -129,7 +129,16 @@ class Answerer:
                 return
             task = asyncio.get_running_loop().create_task(self._work(frame, refusals))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A fault of our own leaves a question that nobody answers: the other side had better know that at once."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a question ended in a fault", "exception": fault}
+            )
+            self._pipe.close()
 
     async def _work(self, frame: dict[str, Any], refusals: tuple[type[Exception], ...]) -> None:
         number = frame.get("number")

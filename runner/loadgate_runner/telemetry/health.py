@@ -117,13 +117,10 @@ class HealthMonitor:
             self._lag.stop()
 
     def sample(self) -> None:
-        """Take one sample; of the time that isn't judged only where it ends matters."""
-        if self._recorder.ended is not None:
+        """Take one sample; the first one of the judged time is what the others are counted from."""
+        if not self._recorder.judging:
             return
         reading = self._read()
-        if not self._recorder.judging:
-            self._first = self._last = reading
-            return
         self._first = self._first or reading
         if self._last is not None and reading.at - self._last.at >= PERIOD * SECOND / 2:
             self._cpu_max = max(self._cpu_max, self._cpu(self._last, reading))

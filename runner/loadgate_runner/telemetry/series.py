@@ -240,11 +240,9 @@ class GaugeHandle(MetricHandle):
 
     def keep(self, value: float) -> None:
         """The value now."""
-        new = GaugeStats(value, self._recorder.wall_clock(), value, value)
-        if self._stats is None:
-            self._stats = new
-        else:
-            self._stats.merge(new)
+        before = self._stats
+        lowest, highest = (before.minimum, before.maximum) if before else (value, value)
+        self._stats = GaugeStats(value, self._recorder.wall_clock(), min(lowest, value), max(highest, value))
 
     def stats(self) -> GaugeStats | None:
         """The latest, or None while there is none."""

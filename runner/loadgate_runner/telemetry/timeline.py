@@ -140,7 +140,7 @@ class Timeline:
             sent=self.sent,
             received=self.received,
             endpoints=endpoints,
-            errors=dict(self.errors),
+            errors={str(kind): n for kind, n in self.errors.items()},  # plain strings, as JSON wants its keys
         )
 
 
