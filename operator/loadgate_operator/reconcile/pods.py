@@ -62,7 +62,9 @@ def _exit(status: dict[str, Any]) -> str:
     for container in status.get("containerStatuses") or ():
         ended = (container.get("state") or {}).get("terminated")
         if ended and container.get("name") in (CONTAINER, None):
-            words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", (ended.get("message") or "").strip()]
+            # The last line: what came before it is the way there, and the pod's log has all of it.
+            *_, last = ["", *(ended.get("message") or "").strip().splitlines()]
+            words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", last.strip()]
             return ", ".join(word for word in words if word)
     return str(status.get("reason") or "")
 
