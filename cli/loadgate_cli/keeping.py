@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from loadgate.api.conditions import ConditionType
 from loadgate.report.result import Result
 from loadgate_cli import outputs
 from loadgate_cli.files import replace
@@ -72,18 +73,21 @@ class Keeper:
         """A line whenever an object is at another point, with the reason that its conditions give."""
         conditions = {c["type"]: c for c in status.get("conditions") or []}
         leading: dict[str, Any] = next((conditions[t] for t in _LEADING if t in conditions), {})
-        point = (
-            status.get("phase"),
-            (status.get("run") or {}).get("number"),
-            leading.get("reason"),
-            leading.get("status"),
-        )
+        said = leading.get("message") or leading.get("reason") or ""
+        under_way = leading.get("type") == ConditionType.Reconciling  # its message counts things: too much to tell
+        point = (status.get("phase"), leading.get("reason"), None if under_way else said)
         if not status or self._phases.get(key) == point:
             return
         self._phases[key] = point
         phase = f"{status['phase']}: " if status.get("phase") else ""
-        self._tell(f"{key.kind} {key.name}: {phase}{leading.get('message') or leading.get('reason') or ''}")
+        self._tell(f"{key.kind} {key.name}: {phase}{said}")
 
 
-_LEADING = ("Reconciling", "Stalled", "Passed", "Satisfied", "Ready")
+_LEADING = (
+    ConditionType.Reconciling,
+    ConditionType.Stalled,
+    ConditionType.Passed,
+    ConditionType.Satisfied,
+    ConditionType.Ready,
+)
 """Which condition tells most, the first that is there."""

@@ -1,10 +1,12 @@
 """`up`: the folder, the embedded operator and the files that it keeps, going on until a signal."""
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from loadgate.report.result import ResultError
 from loadgate_cli.bundle import Bundle
@@ -39,9 +41,14 @@ async def serve(folder: Path, address: tuple[str, int]) -> None:
         try:
             await stack.enter_async_context(operator)
         except OSError as error:
-            raise ServiceError(f"--listen {address[0]}:{address[1]}: {error.strerror or error}") from error
+            raise ServiceError(f"--listen {address[0]}:{address[1]}: {_reason(error)}") from error
         log(f"watching {folder}; metrics at {operator.metrics_url}/metrics")
         await _go_on(operator, folder, keeper)
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words: asyncio's repeat the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 async def _go_on(operator: Embedded, folder: Path, keeper: Keeper) -> None:
@@ -109,18 +116,26 @@ async def _keep(operator: Embedded, keeper: Keeper) -> None:
 
 
 async def _write(operator: Embedded, keeper: Keeper, key: Key) -> None:
-    """Keep an object's status, and the result of its last run."""
+    """Keep the result of an object's last run, then its status: whoever waits for the one finds the other."""
     try:
         obj = operator.read(*key)
+        report = await _write_result(operator, keeper, key, obj) if obj is not None else None
         keeper.status(key, obj)
-        run = ((obj or {}).get("status") or {}).get("run") or {}
-        if run.get("verdict") and keeper.is_news(key, run):
-            result = await operator.result(key)
-            if result is not None and obj is not None:
-                keep = int((obj.get("spec") or {}).get("historyLimit", 10))
-                log(f"{key.kind} {key.name}: report in {keeper.result(key, int(run['number']), result, keep=keep)}")
+        if report is not None:
+            log(f"{key.kind} {key.name}: report in {report}")
     except (OSError, OutputError, ResultError) as error:
         log(f"{key.kind} {key.name}: can't keep it: {error}")
+
+
+async def _write_result(operator: Embedded, keeper: Keeper, key: Key, obj: dict[str, Any]) -> Path | None:
+    run = (obj.get("status") or {}).get("run") or {}
+    if not run.get("verdict") or not keeper.is_news(key, run):
+        return None
+    result = await operator.result(key)
+    if result is None:
+        return None
+    keep = int((obj.get("spec") or {}).get("historyLimit", 10))
+    return keeper.result(key, int(run["number"]), result, keep=keep)
 
 
 def _keys(operator: Embedded) -> list[Key]:

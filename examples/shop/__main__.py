@@ -66,7 +66,8 @@ def main() -> int:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(arguments))
     except OSError as error:
-        print(f"shop: cannot listen on {arguments.host}:{arguments.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        reason = os.strerror(error.errno or 0)
+        print(f"shop: cannot listen on {arguments.host}:{arguments.port}: {reason}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
