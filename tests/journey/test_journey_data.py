@@ -133,8 +133,10 @@ def test_secrets_come_from_the_environment_and_hide():
 
 def test_secrets_are_taken_out_of_texts():
     """The longest first, so that no part of one stays."""
-    found = load({"a": "KEY", "b": "PASS", "c": "NONE"}, {"KEY": "k1", "PASS": "k123", "NONE": ""})
-    assert found.redact("see k123 and k1") == "see *** and ***"
+    found = load(
+        {"a": "KEY", "b": "PASS", "c": "NONE", "d": "PIN"}, {"KEY": "k123", "PASS": "k12345", "NONE": "", "PIN": "see"}
+    )
+    assert found.redact("see k12345 and k123") == "see *** and ***"
     assert isinstance(found["a"], Secret)
 
 

@@ -291,14 +291,35 @@ async def test_kinds_of_errors_are_bounded(bench):
     assert len(made.log) == 25
 
 
+SECRET = {"secrets": {"password": "PW"}, "environ": {"PW": "hush-hush"}}
+
+
 async def test_no_secret_is_told(bench):
     """Not even one that the journey puts into an error itself."""
-    made = bench(
-        "raise ValueError(f'bad {user.secret.password}')", secrets={"password": "PW"}, environ={"PW": "hush-hush"}
-    )
+    made = bench("raise ValueError(f'bad {user.secret.password}')", **SECRET)
     await made.vu.iterate(0)
     assert "ValueError: bad ***" in made.log[0]
     assert "hush" not in made.log[0]
+
+
+async def test_no_secret_is_in_a_name(bench):
+    """Names are made of URLs, and of what checks compare with; they are stored and shown."""
+    made = bench(
+        """
+        secret = user.secret.password
+        with user.group(secret):
+            r = await user.get(f"/reset/{secret}", tags={"t": secret})
+            user.check(r, {f"has {secret}": True}, json={"$": secret})
+        user.metrics.counter("c", t=secret).add(1)
+        """,
+        **SECRET,
+    )
+    await completes(made)
+    assert made.client.sent[0].path == b"/reset/hush-hush"
+    assert len(made.recorder.series) == 4
+    assert "hush" not in str(list(made.recorder.series))
+    assert "GET /reset/***" in made.recorder.requests()
+    assert "hush" not in repr(made.context)
 
 
 @pytest.mark.parametrize(

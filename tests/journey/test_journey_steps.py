@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 from journey_samples import Answer, Bench, Sleeper, json_answer
 
+from loadgate.api.steps import Check, Step
 from loadgate.plan.document import PlanData
 from loadgate_runner.http import Failure
-from loadgate_runner.journey import Outcome
+from loadgate_runner.journey import JourneyError, Outcome, check_block
 
 
 def get(url, **more):
@@ -97,6 +98,17 @@ async def test_an_if_goes_one_way(value, asked, path):
     )
     assert await bench.vu.iterate(0) is Outcome.COMPLETED
     assert paths(bench) == ["/", path]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Step.model_construct(), Step.model_construct(think="soon"), Step.model_construct(check=Check(status=200))],
+)
+def test_a_step_that_is_none_is_refused(step):
+    """The compiler doesn't trust that it was validated."""
+    bench = Bench.steps(get("/"))
+    with pytest.raises(JourneyError):
+        check_block("setup", [step], bench.plan, bench.context)
 
 
 async def test_an_if_without_an_else_may_do_nothing():

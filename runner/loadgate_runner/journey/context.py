@@ -27,7 +27,7 @@ class Context:
     run: str
     runner_index: int
     files: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     recorder: Recorder
     clock: Clock
     sleep: Sleep

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Request as Prepared
 
     from .compile import Workshop
-    from .ports import CheckSeries, RequestSeries
+    from .ports import CheckSeries, RequestSeries, Tags
     from .reply import Reply
     from .state import State
 
@@ -72,9 +72,7 @@ class Kit:
             self._series,
             key,
             lambda: self.shop.recorder.request_series(
-                replace(self.shop, group=group, tags={**self.shop.tags, **(tags or {})}).series_tags(
-                    name=name, method=method
-                )
+                self._tags(group, {**(tags or {}), "name": name, "method": method})
             ),
         )
 
@@ -83,10 +81,14 @@ class Kit:
         return _kept(
             self._check_series,
             (name, group, check),
-            lambda: self.shop.recorder.check_series(
-                replace(self.shop, group=group).series_tags(name=name, check=check)
-            ),
+            lambda: self.shop.recorder.check_series(self._tags(group, {"name": name, "check": check})),
         )
+
+    def _tags(self, group: str, tags: Mapping[str, str]) -> Tags:
+        """Sorted tags without any secret: a name may be made of a URL, a check's of what it compares with."""
+        redact = self.shop.scope.secrets.redact
+        tags = {key: redact(str(value)) for key, value in tags.items()}
+        return replace(self.shop, group=redact(group)).series_tags(**tags)
 
     def accepted(self, status: Any) -> frozenset[int] | None:
         """Return the statuses that don't make a request failed; None is 200..399."""

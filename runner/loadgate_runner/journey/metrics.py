@@ -50,9 +50,10 @@ class Metrics:
                 f"{name!r} can't be a metric of your own: letters, digits and _, and no built-in one's name"
             )
         make = getattr(self._shop.recorder, kind)
-        made: MetricSeries = make(
-            name, tuple(sorted({**self._shop.tags, "scenario": self._shop.scope.scenario, **tags}.items()))
-        )
+        redact = self._shop.scope.secrets.redact
+        own = {key: redact(str(value)) for key, value in tags.items()}
+        scenario = self._shop.scope.scenario
+        made: MetricSeries = make(name, tuple(sorted({**self._shop.tags, "scenario": scenario, **own}.items())))
         if len(self._made) < _MOST:
             self._made[key] = made
         return made

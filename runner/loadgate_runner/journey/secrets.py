@@ -6,6 +6,8 @@ from typing import Final
 from .errors import JourneyError
 
 _HIDDEN: Final = "***"
+_SHORTEST: Final = 4
+"""Characters. A shorter text occurs by chance, hides nothing, and would leave holes everywhere."""
 
 
 class Secret(str):
@@ -27,9 +29,9 @@ class Secrets(dict[str, Secret]):
             raise AttributeError(f"the test declares no secret {name!r}") from None
 
     def redact(self, text: str) -> str:
-        """Return the text without any secret in it."""
+        """Return the text without any secret in it, but for such as are too short to be one."""
         for secret in sorted(self.values(), key=len, reverse=True):
-            if secret:
+            if len(secret) >= _SHORTEST:
                 text = text.replace(str(secret), _HIDDEN)
         return text
 
