@@ -30,6 +30,14 @@ def test_response_times_are_limited_by_endpoint_and_statistic():
     assert found[0].actual_value == pytest.approx(950, rel=0.005)
 
 
+def test_each_percentile_of_a_budget_is_its_own():
+    """Of a hundred different times, pN is the Nth, and each is held against its own limit."""
+    measurement = measured(1.0, a=[0.001 * n for n in range(1, 101)])
+    spec = {"a": {f"p{n}": "1ms" for n in (50, 75, 90, 95, 99)} | {"p99.9": "1ms", "avg": "1ms", "max": "1ms"}}
+    found = judge_budget(measurement, budget(responseTime=spec))
+    assert [one.actual_value for one in found] == [0.05, 0.075, 0.09, 0.095, 0.099, 0.1, 0.0505, 0.1]
+
+
 def test_a_budget_holds_at_its_limit():
     """A response time of exactly the limit is within the budget."""
     (found,) = judge_budget(measured(1.0, a=[100.0]), budget(responseTime={"a": {"max": "100ms"}}))

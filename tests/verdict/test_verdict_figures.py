@@ -63,6 +63,7 @@ def test_a_limit_reads_as_it_was_written(value, unit, text):
     ("value", "limit", "unit", "text"),
     [
         (500.4, 500, "ms", "500.4ms"),
+        (500.412345, 500, "ms", "500.4ms"),
         (500.0, 500, "ms", "500ms"),
         (500.0004, 500, "ms", "500.0004ms"),
         (1000.4, 1000, "ms", "1.0004s"),
@@ -79,6 +80,7 @@ def test_a_limit_reads_as_it_was_written(value, unit, text):
         (700, 500, "ms", "700ms"),
         (0, 500, "ms", "0s"),
         (0, 0, "", "0"),
+        (101.4, 100.9999999999, "ms", "101.4ms"),
         (500 + 1e-9, 500, "ms", "500.000000001ms"),
         (500 + 1e-12, 500, "ms", "500ms"),
     ],

@@ -7,7 +7,6 @@ from verdict_samples import budget, limit, measured, requests, thresholds
 
 from loadgate.api.conditions import DoubtReason, Outcome
 from loadgate.verdict import Doubt, Verdict, decide, judge, judge_again, live_abort
-from loadgate.verdict.doubts import LESS_LOAD
 
 LAG = Doubt(DoubtReason.LoopLag, "runner 0 lagged", "80ms")
 DROPPED = Doubt(DoubtReason.DroppedIterations, "9 were dropped", "1%", True)
@@ -49,9 +48,10 @@ def test_the_table_of_verdicts(limits, doubts, outcome):
 
 def test_less_load_is_what_explains_a_small_amount_of_work():
     """Every doubt that means less load keeps a broken volume from counting; any other flattering one doesn't."""
+    less = {"DroppedIterations", "RateNotReached", "DeadlineExceeded", "DataExhausted", "ScriptFailed", "Interrupted"}
     for reason in DoubtReason:
         found = decide([LITTLE], [Doubt(reason, "why", "1", flattering=True)]).outcome
-        assert found is (Outcome.Inconclusive if reason in LESS_LOAD else Outcome.Failed)
+        assert found is (Outcome.Inconclusive if reason.value in less else Outcome.Failed)
 
 
 @pytest.mark.parametrize("outcome_of", [[HELD], [BROKEN], [UNKNOWN], []])
@@ -85,8 +85,13 @@ def test_limits_without_samples_are_one_doubt_that_names_them():
     many = decide([limit(passed=None, subject=f"s{n}") for n in range(8)], []).doubts[0]
     assert "s4 (threshold) and 3 more;" in many.message
     assert "s5" not in many.message
-    five = decide([limit(passed=None, subject=f"s{n}") for n in range(5)], []).doubts[0]
-    assert "more;" not in five.message
+    six = decide([limit(passed=None, subject=f"s{n}") for n in range(6)], []).doubts[0]
+    assert "s4 (threshold) and 1 more;" in six.message
+    two = decide([limit(passed=None, subject=f"s{n}") for n in range(2)], []).doubts[0]
+    assert two.message == (
+        "nothing was measured for s0 (threshold), s1 (threshold); look for a misspelt name or tag, let the load run until "
+        "it gets there, or take the limit away"
+    )
 
 
 def test_tolerating_missing_samples_lets_the_rest_pass():

@@ -1,11 +1,13 @@
 """The figures of a run, and what of them a status says."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from verdict_samples import budget, checks, iterations, limit, measured, requests, thresholds
 
 from loadgate.api.conditions import DoubtReason
-from loadgate.metrics import Measurement
+from loadgate.metrics import CheckStats, Measurement, RequestStats
 from loadgate.verdict import (
     Doubt,
     by_check,
@@ -74,6 +76,51 @@ def test_figures_tell_statuses_errors_and_methods():
     assert login.quantile(0.5) == pytest.approx(0.2, rel=0.005)
     assert login.failed_rate == pytest.approx(0.2)
     assert (login.stats.sent, login.stats.received) == (1000, 10000)
+
+
+def test_figures_add_up_over_tag_sets():
+    """Rows of one endpoint that differ in other tags are counted together."""
+    measurement = measured(1.0)
+    for scenario, n in (("a", 2), ("b", 3)):
+        requests(measurement, "x", [1.0] * n, scenario=scenario)
+        requests(measurement, "x", [1.0] * n, failed=True, scenario=scenario)
+    (found,) = by_endpoint(measurement)
+    assert (dict(found.statuses), dict(found.errors), found.failed) == ({"200": 5, "0": 5}, {"timeout": 5}, 5)
+    assert totals(measurement).failed == 5
+    assert totals(measurement).name == ""
+
+
+def test_missing_tags_are_empty_texts():
+    """Requests and checks without a name, method or status are counted under the empty name."""
+    measurement = measured(1.0)
+    stats = measurement.requests.setdefault((), RequestStats())
+    stats.duration.record(5000)
+    measurement.checks[()] = CheckStats(1, 3)
+    (found,) = by_endpoint(measurement)
+    assert (found.name, dict(found.methods), dict(found.statuses)) == ("", {"": 1}, {"0": 1})
+    assert found.checks_rate == 0.25
+    assert found.quantile(0.5) == 0.005
+    assert [name for name, _ in by_check(measurement)] == [""]
+
+
+def test_equally_bad_checks_go_by_name():
+    """The order of checks doesn't depend on the order of recording."""
+    measurement = checks(checks(measured(1.0), "b", 9, 1), "a", 1, 1)
+    assert [name for name, _ in by_check(measurement)] == ["a", "b"]
+
+
+def test_a_status_rounds_rates_to_a_tenth():
+    """A rate in the status doesn't flicker with its hundredths."""
+    assert summarise(measured(3.0, a=[1])).requests_per_second == 0.3
+    assert summarise(measured(3.5, a=[1] * 3)).requests_per_second == 0.9
+
+
+def test_each_field_of_a_violation_keeps_to_its_schema():
+    """Texts are cut to exactly what the CRD allows."""
+    long = "x" * 2000
+    one = replace(limit(passed=False), source=long, subject=long, limit=long, actual=long)
+    (found,) = violations_of(decide([one], []))
+    assert [len(text) for text in (found.source, found.subject, found.limit, found.actual)] == [270, 600, 128, 64]
 
 
 def test_figures_of_nothing_are_none():

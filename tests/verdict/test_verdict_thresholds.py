@@ -105,6 +105,27 @@ def test_an_aggregate_that_a_metric_has_not_measures_nothing(metric, expression)
     assert measure(everything(), parse_metric(metric), parse_expression(expression)) is None
 
 
+@pytest.mark.parametrize(
+    ("percentile", "rank"), [("p(10)", 10), ("p(50)", 50), ("med", 50), ("p(95)", 95), ("p(99)", 99)]
+)
+def test_a_percentile_is_of_its_own_rank(percentile, rank):
+    """Of a hundred different times, percentile N is the Nth: each argument gives its own value."""
+    measurement = measured(1.0, a=[0.001 * n for n in range(1, 101)])
+    found = measure(measurement, parse_metric("http_req_duration"), parse_expression(f"{percentile}<1"))
+    assert found == rank / 1000
+
+
+def test_a_single_time_is_measured_exactly():
+    """Of one sample every percentile is that sample, not the middle of its bucket."""
+    measurement = measured(1.0, a=[123.457])
+    assert measure(measurement, parse_metric("http_req_duration"), parse_expression("p(95)<1")) == 123.457
+
+
+def test_a_rate_is_per_second_also_of_less_than_a_second():
+    """Half a second with one request is two requests per second."""
+    assert measure(measured(0.5, a=[1]), parse_metric("http_reqs"), parse_expression("rate>1")) == 2.0
+
+
 def test_a_rate_per_second_needs_time():
     """Before any time is judged, a counter has no rate."""
     assert measure(measured(0.0, login=[1]), parse_metric("http_reqs"), parse_expression("rate>1")) is None

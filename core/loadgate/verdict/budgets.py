@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from loadgate.api.grammar.threshold import Expression, parse_expression, parse_metric
+from loadgate.api.grammar.threshold import Expression, MetricSelector, parse_expression, parse_metric
 from loadgate.verdict import figures
 from loadgate.verdict.limits import Limit, LimitResult
-from loadgate.verdict.thresholds import judge_metric, of_histogram
+from loadgate.verdict.thresholds import judge_metric, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from loadgate.api.budget import PerformanceBudget
-    from loadgate.api.grammar.threshold import Aggregate, Operator
+    from loadgate.api.grammar.threshold import Aggregate
     from loadgate.api.loadtest import LoadTest
-    from loadgate.metrics import Histogram, Measurement
+    from loadgate.metrics import Measurement
 
 EVERYTHING = "*"
 """The endpoint that stands for all requests together."""
@@ -54,40 +54,40 @@ def judge_budget(measurement: Measurement, budget: PerformanceBudget) -> list[Li
 
 def _response_times(measurement: Measurement, budget: PerformanceBudget) -> Iterator[LimitResult]:
     for endpoint, limits in budget.spec.response_time.items():
-        times = measurement.select_requests(_tags(endpoint)).duration
         for statistic, duration in limits.items():
+            expression = _expression(statistic, duration.seconds * 1000)
             yield Limit(
                 *_origin(budget),
                 subject=f"{_endpoint(endpoint)} {statistic}",
-                expression=_expression(statistic, "<=", duration.seconds * 1000),
+                expression=expression,
                 unit=figures.MILLISECONDS,
                 written=f"responseTime {statistic} <= {duration}",
-            ).judge(_time(times, statistic))
+            ).judge(measure(measurement, _selector("http_req_duration", endpoint), expression))
 
 
 def _throughput(measurement: Measurement, budget: PerformanceBudget) -> Iterator[LimitResult]:
     for endpoint, limit in budget.spec.throughput.items():
-        requests, _ = measurement.request_counts(_tags(endpoint))
+        expression = Expression("rate", None, ">=", float(limit.min))
         yield Limit(
             *_origin(budget),
             subject=f"{_endpoint(endpoint)} throughput",
-            expression=Expression("rate", None, ">=", float(limit.min)),
+            expression=expression,
             unit=figures.PER_SECOND,
             written=f"throughput min {limit.min:g}",
             volume=True,
-        ).judge(requests / measurement.elapsed if requests and measurement.elapsed > 0 else None)
+        ).judge(measure(measurement, _selector("http_reqs", endpoint), expression))
 
 
 def _error_rates(measurement: Measurement, budget: PerformanceBudget) -> Iterator[LimitResult]:
     for endpoint, limit in budget.spec.error_rate.items():
-        requests, failed = measurement.request_counts(_tags(endpoint))
+        expression = Expression("rate", None, "<=", limit.max.value)
         yield Limit(
             *_origin(budget),
             subject=f"{_endpoint(endpoint)} error rate",
-            expression=Expression("rate", None, "<=", limit.max.value),
+            expression=expression,
             unit=figures.SHARE,
             written=f"errorRate max {limit.max}",
-        ).judge(failed / requests if requests else None)
+        ).judge(measure(measurement, _selector("http_req_failed", endpoint), expression))
 
 
 def _metrics(measurement: Measurement, budget: PerformanceBudget) -> Iterator[LimitResult]:
@@ -103,22 +103,17 @@ def _origin(budget: PerformanceBudget) -> tuple[str, bool]:
     return f"budget/{budget.metadata.name}", budget.spec.enforcement != "Warn"
 
 
-def _tags(endpoint: str) -> tuple[tuple[str, str], ...]:
-    return () if endpoint == EVERYTHING else (("name", endpoint),)
+def _selector(metric: str, endpoint: str) -> MetricSelector:
+    return MetricSelector(metric, () if endpoint == EVERYTHING else (("name", endpoint),))
 
 
 def _endpoint(endpoint: str) -> str:
     return ALL if endpoint == EVERYTHING else endpoint
 
 
-def _expression(statistic: str, op: Operator, value: float) -> Expression:
-    percentile = _PERCENTILE.fullmatch(statistic)
-    if percentile:
-        return Expression("p", float(percentile[1]), op, value)
+def _expression(statistic: str, milliseconds: float) -> Expression:
+    """`p99.9`, `avg` and the like, at most so many milliseconds."""
+    if percentile := _PERCENTILE.fullmatch(statistic):
+        return Expression("p", float(percentile[1]), "<=", milliseconds)
     aggregate: Aggregate = statistic  # type: ignore[assignment]  # the model admits only statistics that are aggregates
-    return Expression(aggregate, None, op, value)
-
-
-def _time(times: Histogram, statistic: str) -> float | None:
-    percentile = _PERCENTILE.fullmatch(statistic)
-    return of_histogram(times, "p" if percentile else statistic, float(percentile[1]) if percentile else None)
+    return Expression(aggregate, None, "<=", milliseconds)

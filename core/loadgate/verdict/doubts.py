@@ -16,6 +16,7 @@ from loadgate.api.units import format_bytes, format_duration, format_ratio
 from loadgate.metrics import matches, merge_all
 from loadgate.plan.pace import arrivals, arrived
 from loadgate.plan.schedule import ArrivalSchedule
+from loadgate.verdict.summary import seconds_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,29 +154,29 @@ def _part(elapsed: float, planned: float) -> str:
 
 def _absent(lost: Sequence[str], silent: Sequence[str], runners: int) -> Iterator[Doubt]:
     if lost:
+        were = "was" if len(lost) == 1 else "were"
         message = (
-            f"{_are(lost, 'was', 'were')} lost before handing over results; see the pod's events "
+            f"{_names(lost)} {were} lost before handing over results; see the pod's events "
             "(eviction, memory, a node that went away) and run again"
         )
         yield Doubt(DoubtReason.RunnerLost, message, f"{len(lost)} of {runners}")
     if silent:
         message = (
-            f"{_are(silent, 'stopped', 'stopped')} answering and the last results never came; look at the pod's log, "
+            f"{_names(silent)} stopped answering and the last results never came; look at the pod's log, "
             "and whether a network policy or a service mesh stands between the operator and port 9119"
         )
         yield Doubt(DoubtReason.RunnerSilent, message, f"{len(silent)} of {runners}")
 
 
-def _are(names: Sequence[str], one: str, several: str) -> str:
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"{shown} {one if len(names) == 1 else several}"
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _unfinished(snapshots: Sequence[Snapshot], *, cut: bool) -> Iterator[Doubt]:
     short = [f"runner {snapshot.runner}" for snapshot in snapshots if not snapshot.complete]
     if short and not cut:
         message = (
-            f"{_are(short, 'ended', 'ended')} before doing the whole share of the plan: it was stopped, or iterations "
+            f"{_names(short)} ended before doing the whole share of the plan: it was stopped, or iterations "
             "were left when maxDuration was over; raise maxDuration, or ask for fewer iterations"
         )
         yield Doubt(DoubtReason.Interrupted, message, f"{len(short)} of {len(snapshots)} runners", True)
@@ -213,9 +214,10 @@ def _asked(scenario: PlanScenario, warmup: float, elapsed: float) -> int:
 
 
 def _dropped(scenario: PlanScenario, dropped: int, due: int) -> Doubt:
-    unable = "had no free VU and were dropped"
-    remedy = "raise maxVUs, or lower the rate to what the target can answer"
-    message = f"scenario {scenario.name}: {dropped} of {due} iterations {unable}; {remedy}"
+    message = (
+        f"scenario {scenario.name}: {dropped} of {due} iterations had no free VU and were dropped; "
+        "raise maxVUs, or lower the rate to what the target can answer"
+    )
     return Doubt(DoubtReason.DroppedIterations, message, format_ratio(dropped / due), True)
 
 
@@ -236,8 +238,7 @@ def _script_failed(scenario: PlanScenario, failed: int, begun: int) -> Doubt:
 
 
 def _health(snapshots: Sequence[Snapshot], measurement: Measurement) -> Iterator[Doubt]:
-    times = measurement.select_requests().duration
-    p95 = times.quantile(0.95) / 1e6 if times.count else 0.0
+    p95 = seconds_at(measurement.select_requests().duration, 0.95) or 0.0
     for snapshot in snapshots:
         who, health = f"runner {snapshot.runner}", snapshot.health
         yield from _delays(who, health, p95)

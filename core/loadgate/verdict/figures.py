@@ -69,6 +69,6 @@ def against(value: float, limit: float, unit: str) -> str:
 
 
 def _faithful(value: float, limit: float, unit: str, digits: int) -> bool:
-    rounded = float(f"{value:.{digits}g}")
+    rounded, shown = float(f"{value:.{digits}g}"), float(f"{limit:.{_EXACT}g}")
     whole = unit == SHARE and (rounded == 1) != (value == 1)
-    return (rounded < limit) == (value < limit) and (rounded > limit) == (value > limit) and not whole
+    return (rounded < shown) == (value < limit) and (rounded > shown) == (value > limit) and not whole

@@ -13,7 +13,7 @@ doesn't count as broken: the load that is missing may be why.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from loadgate.api.conditions import DoubtReason, Outcome
@@ -130,8 +130,7 @@ def decide(
     counting = tuple(doubt for doubt in everything if doubt.reason not in tolerated)
     borne = tuple(doubt for doubt in everything if doubt.reason in tolerated)
     outcome = Outcome.Aborted if aborted else _outcome(limits, counting)
-    verdict = Verdict(outcome, tuple(limits), counting, "", borne)
-    return replace(verdict, message=aborted or _message(verdict))
+    return Verdict(outcome, tuple(limits), counting, aborted or _message(outcome, limits, counting), borne)
 
 
 def _cut_short(crossed: Sequence[LimitResult]) -> Doubt:
@@ -175,24 +174,33 @@ def _stands(limit: LimitResult, doubts: Iterable[Doubt]) -> bool:
     return limit.enforced and limit.broken and (limit.ended_run or not (limit.volume and less_load))
 
 
-def _message(verdict: Verdict) -> str:
-    broken, judged = verdict.violations, [limit for limit in verdict.limits if limit.enforced]
-    if verdict.outcome is Outcome.Failed:
-        are = "is" if len(broken) == 1 else "are"
-        worst = min(broken, key=lambda limit: limit.margin if limit.margin is not None else -math.inf)
-        return f"{len(broken)} of {_limits(len(judged))} {are} broken, the worst: {worst.sentence()}"
-    if verdict.outcome is Outcome.Inconclusive:
-        first = next((doubt for doubt in verdict.doubts if not doubt.flattering), verdict.doubts[0])
-        others = len(verdict.doubts) - 1
+def _message(outcome: Outcome, limits: Sequence[LimitResult], doubts: Sequence[Doubt]) -> str:
+    if outcome is Outcome.Failed:
+        return _broken(limits)
+    if outcome is Outcome.Inconclusive:
+        first = next((doubt for doubt in doubts if not doubt.flattering), doubts[0])
+        others = len(doubts) - 1
         more = f"; and {others} more {'doubt' if others == 1 else 'doubts'}" if others else ""
         return first.message + more
-    if not judged and not verdict.warnings:
-        return "nothing was asked for, and it ran"
-    held = sum(1 for limit in judged if limit.passed)
-    kept = f"all {_limits(held)} held" if held == len(judged) else f"{held} of {_limits(len(judged))} held"
-    without = f"; {len(judged) - held} had no sample, which is tolerated" if held < len(judged) else ""
-    warned = f"; {_limits(len(verdict.warnings))} broken of budgets that only warn" if verdict.warnings else ""
-    return f"{kept}{without}{warned}"
+    return _held(limits) if limits else "nothing was asked for, and it ran"
+
+
+def _broken(limits: Sequence[LimitResult]) -> str:
+    asked = [limit for limit in limits if limit.enforced]
+    broken = [limit for limit in asked if limit.broken]
+    worst = min(broken, key=lambda limit: -math.inf if limit.margin is None else limit.margin)
+    are = "is" if len(broken) == 1 else "are"
+    return f"{len(broken)} of {_limits(len(asked))} {are} broken, the worst: {worst.sentence()}"
+
+
+def _held(limits: Sequence[LimitResult]) -> str:
+    asked = [limit for limit in limits if limit.enforced]
+    held = sum(1 for limit in asked if limit.passed)
+    warned = sum(1 for limit in limits if limit.broken)
+    said = f"all {_limits(held)} held" if held == len(asked) else f"{held} of {_limits(len(asked))} held"
+    if held < len(asked):
+        said += f"; {len(asked) - held} had no sample, which is tolerated"
+    return f"{said}; {_limits(warned)} broken of budgets that only warn" if warned else said
 
 
 def _limits(count: int) -> str:

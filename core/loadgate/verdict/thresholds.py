@@ -79,20 +79,16 @@ def measure(measurement: Measurement, selector: MetricSelector, expression: Expr
     return total / measurement.elapsed if measurement.elapsed > 0 else None
 
 
-def of_histogram(samples: Histogram, aggregate: str, argument: float | None) -> float | None:
-    """An aggregate of times in µs, in ms; None of no samples."""
+def _of_trend(samples: Histogram, expression: Expression) -> float | None:
     if not samples.count:
         return None
-    if aggregate == "count":
+    if expression.aggregate == "count":
         return float(samples.count)
-    if aggregate in {"p", "med"}:
-        return samples.quantile(0.5 if argument is None else argument / 100) / 1000
-    microseconds = {"avg": samples.mean, "min": samples.minimum, "max": samples.maximum}[aggregate]
+    if expression.aggregate in {"p", "med"}:
+        percent = 50.0 if expression.argument is None else expression.argument
+        return samples.quantile(percent / 100) / 1000
+    microseconds = {"avg": samples.mean, "min": samples.minimum, "max": samples.maximum}[expression.aggregate]
     return microseconds / 1000
-
-
-def _of_trend(samples: Histogram, expression: Expression) -> float | None:
-    return of_histogram(samples, expression.aggregate, expression.argument)
 
 
 def _trend(measurement: Measurement, selector: MetricSelector) -> Histogram:
