@@ -130,6 +130,7 @@ def test_a_rate_that_was_not_reached_is_a_doubt(begun, doubted):
     measurement = iterations(measured(60.0, a=[1]), completed=begun)
     found = doubts_of(plan(open_model(10, 60.0)), [snapshot(measurement)])
     assert reasons(found) == [DoubtReason.RateNotReached] * doubted
+    assert doubts_of(plan(open_model(10, 60.0)), [snapshot(measurement)], cut=True) == []
     if doubted:
         assert found[0].flattering
         assert f"{begun} of 600 iterations" in found[0].message
