@@ -23,9 +23,9 @@ from .templates import compile_value, parse
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadgate.api.steps import Branch, If, Repeat, Step, While
+    from loadgate.api.steps import Branch, If, Repeat, Request, Step, While
 
-    from .ports import Recorder, Sleep, Tags
+    from .ports import CheckSeries, Recorder, Sleep, Tags
     from .scope import Scope
     from .target import Target
 
@@ -169,40 +169,30 @@ def _request(step: Step, shop: Workshop) -> Run:
     request = step.request
     if request is None:
         raise JourneyError("a request step without a request")
-    name = request.label
-    shop = replace(shop, tags={**shop.tags, **request.tags})
-    tests = compile_check(step.check, shop.scope) if step.check else []
     extractions = [Extraction(variable, extract) for variable, extract in step.extract.items()]
-    accepted = parse_status(step.check.status) if step.check and step.check.status is not None else None
-    observer = Observer(
-        shop.recorder.request_series(shop.series_tags(name=name, method=request.method)),
-        accepted,
-        [(test, shop.recorder.check_series(shop.series_tags(name=name, check=check))) for check, test in tests],
-        [
-            (
-                extraction,
-                shop.recorder.check_series(shop.series_tags(name=name, check=extraction.check_name))
-                if extraction.required
-                else None,
-            )
-            for extraction in extractions
-        ],
-        needs_document=bool(step.check and step.check.json_) or any(each.needs_document for each in extractions),
-    )
+    observer = _observer(step, request, extractions, replace(shop, tags={**shop.tags, **request.tags}))
     send = compile_request(request, _needs(step, extractions), shop.target, shop.scope, shop.files)
-    if not tests and not extractions:
-        count = observer.count
-
-        async def plain(state: State) -> None:
-            count(state, await send(state))
-
-        return plain
-    observe = observer.observe
+    observe = observer.observe if step.check or extractions else observer.count
 
     async def run(state: State) -> None:
         observe(state, await send(state))
 
     return run
+
+
+def _observer(step: Step, request: Request, extractions: Sequence[Extraction], shop: Workshop) -> Observer:
+    check, name = step.check, request.label
+
+    def checks(called: str) -> CheckSeries:
+        return shop.recorder.check_series(shop.series_tags(name=name, check=called))
+
+    return Observer(
+        shop.recorder.request_series(shop.series_tags(name=name, method=request.method)),
+        parse_status(check.status) if check and check.status is not None else None,
+        [(test, checks(called)) for called, test in compile_check(check, shop.scope)] if check else [],
+        [(each, checks(each.check_name) if each.required else None) for each in extractions],
+        needs_document=bool(check and check.json_) or any(each.needs_document for each in extractions),
+    )
 
 
 def _needs(step: Step, extractions: Sequence[Extraction]) -> Needs:
