@@ -30,6 +30,7 @@ def command(fault: str, out: Path, output: str) -> None:
     options.check_out(out)
     try:
         folder = examples()
+        say(f"starting the demo shop{'' if fault == 'none' else f' with a fault: {fault}'}")
         with serving(folder, fault) as url:
             code = _run(folder, url, out, output)
     except ShopError as error:
