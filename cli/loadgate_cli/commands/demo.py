@@ -1,6 +1,7 @@
 """`loadgate demo`."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -49,8 +50,11 @@ def _run(folder: Path, url: str, out: Path, output: str) -> Exit:
 
 
 def _next(fault: str, code: Exit) -> str:
+    """What to try next, in the words of whoever called: make, or the command itself."""
+    made = "MAKELEVEL" in os.environ
+    plain, slow = ("make demo", "make demo FAULT=slow") if made else ("loadgate demo", "loadgate demo --fault slow")
     if code is Exit.INTERRUPTED:
-        return "try next: loadgate demo, and let it come to its end"
+        return f"try next: {plain}, and let it come to its end"
     if fault == "none":
-        return "try next: loadgate demo --fault slow (or errors, stall), and see which limits the shop breaks"
-    return "try next: loadgate demo without a fault, or loadgate plan with a manifest of your own"
+        return f"try next: {slow} (or errors, stall) to see which limits break"
+    return f"try next: {plain}, without a fault, or a manifest of your own: loadgate plan FILE"
