@@ -86,7 +86,7 @@ class FakeClient:
         self.sent: list[Sent] = []
         self.closed = False
         self.forgotten = 0
-        self.cookies = SimpleNamespace(clear=self._forget)
+        self.cookies = SimpleNamespace(size=1, clear=self._forget)
 
     def _forget(self) -> None:
         self.forgotten += 1

@@ -100,7 +100,8 @@ class VU:
         state.number = number
         state.late_ns = None if due_ns is None else max(0, self._journey.context.clock() - due_ns)
         state.vars.clear()
-        state.client.cookies.clear()
+        if state.client.cookies.size:
+            state.client.cookies.clear()
         try:
             for source in self._journey.sources:
                 state.rows[source.name] = source.take(state)
