@@ -62,9 +62,7 @@ def _write(root, files):
         ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, None, 0, (0, 0)),
     ],
 )
-def test_limits_are_read_from_either_version_of_control_groups(
-    tmp_path, membership, files, cores, memory, throttling
-):
+def test_limits_are_read_from_either_version_of_control_groups(tmp_path, membership, files, cores, memory, throttling):
     """Quota, memory limit and throttling come from our own group or the nearest one above that has them."""
     root = tmp_path / "cgroup"
     root.mkdir()

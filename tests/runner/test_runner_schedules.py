@@ -12,7 +12,7 @@ from loadgate.plan import pace
 from loadgate.plan.schedule import ArrivalSchedule, IterationSchedule, Segment, VUSchedule
 from loadgate.plan.share import Share
 from loadgate_runner.executors import Arrive, Begin, Retire, executor_of
-from loadgate_runner.executors.spread import LONGEST_WINDOW, PART_OF_SCHEDULE
+from loadgate_runner.executors.spread import PART_OF_SCHEDULE, WINDOW
 
 segments = st.lists(
     st.builds(Segment, duration=st.sampled_from([0.0, 0.5, 1.0, 3.0, 10.0]), target=st.integers(0, 40)),
@@ -34,7 +34,7 @@ def test_vus_of_all_shares_add_up_to_the_formula(start, parts, dealt):
     schedule = VUSchedule(start=start, segments=parts)
     events = [event for share in dealt for event in executor_of(schedule, share).events()]
     until = sum(segment.duration for segment in parts)
-    window = min(LONGEST_WINDOW, until * PART_OF_SCHEDULE)
+    window = min(WINDOW, until * PART_OF_SCHEDULE)
     changes = [t for t, _ in pace.vu_changes(schedule)]
     for begin, end in itertools.pairwise(changes):
         if end - begin > window:

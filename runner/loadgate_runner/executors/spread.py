@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
     from loadgate.plan.share import Share
 
-LONGEST_WINDOW = 0.1
+WINDOW = 0.1
 """Seconds. Longer than a fast target's answer, shorter than anyone sees in a plot."""
+
+EACH = 0.0001
+"""Seconds for each VU, so that thousands of them don't all connect in one tenth of a second."""
 
 PART_OF_SCHEDULE = 0.01
 """A short scenario has a shorter window, so that spreading takes at most this part of its time."""
@@ -22,7 +25,7 @@ _GOLDEN = 0.618_033_988_749_894_9
 
 def window(vus: int, length: float) -> float:
     """How far apart, in seconds, the first and the last of `vus` VUs begin; one alone begins at once."""
-    return min(LONGEST_WINDOW, length * PART_OF_SCHEDULE) if vus > 1 else 0.0
+    return min(max(WINDOW, vus * EACH), length * PART_OF_SCHEDULE) if vus > 1 else 0.0
 
 
 def begin_spread(at: float, vus: range, share: Share, within: float) -> Iterator[Begin]:

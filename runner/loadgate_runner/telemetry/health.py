@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from loadgate_runner.telemetry.recorder import Recorder
 
 PERIOD = 1.0
-"""Seconds between two samples of CPU, memory and descriptors."""
+"""Seconds between two samples of CPU, memory and descriptors. Of less than half of it no ratio is told."""
 
 SECOND = 1_000_000_000
 
@@ -68,8 +69,8 @@ class OwnProcess:
 
     def cpu_seconds(self) -> float:
         """User and system time."""
-        times = self._process.cpu_times()
-        return times.user + times.system
+        # Finer than what /proc counts in ticks of 10 ms.
+        return time.process_time()
 
     def rss(self) -> int:
         """Resident memory."""
@@ -122,7 +123,7 @@ class HealthMonitor:
             return
         reading = self._read()
         self._first = self._first or reading
-        if self._last is not None and reading.at - self._last.at >= PERIOD * SECOND / 2:
+        if self._last is not None:
             self._cpu_max = max(self._cpu_max, self._cpu(self._last, reading))
         self._last = reading
         self._rss_max = max(self._rss_max, self._probe.rss())
@@ -131,9 +132,8 @@ class HealthMonitor:
     def health(self) -> Health:
         """The figures so far."""
         first, last = self._first, self._last
-        whole = first is not None and last is not None and last.at > first.at
         return Health(
-            cpu_ratio=self._cpu(first, last) if whole and first and last else 0.0,
+            cpu_ratio=self._cpu(first, last) if first and last else 0.0,
             cpu_ratio_max=self._cpu_max,
             throttled_ratio=_throttled(first, last) if first and last else 0.0,
             lag_p99=_seconds(self._lag.lag, 0.99),
@@ -154,6 +154,8 @@ class HealthMonitor:
 
     def _cpu(self, before: _Reading, after: _Reading) -> float:
         elapsed = (after.at - before.at) / SECOND
+        if elapsed < PERIOD / 2:
+            return 0.0
         return round((after.cpu - before.cpu) / elapsed / self._allowance.cores, 4)
 
 
