@@ -30,7 +30,26 @@ def test_a_status_accepts_these(value, statuses, described):
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 99, 1000, "20", "0xx", "6xx", "204..200", "200-204", "", [], [[200]], ["nope"], 2.5, {"a": 1}]
+    "value",
+    [
+        None,
+        True,
+        99,
+        1000,
+        "20",
+        "0xx",
+        "6xx",
+        "204..200",
+        "200-204",
+        "",
+        [],
+        [[200]],
+        ["nope"],
+        "\u0662xx",
+        "\u0662\u0660\u0660",
+        2.5,
+        {"a": 1},
+    ],
 )
 def test_what_is_no_status_is_refused(value):
     """Each fault shows how statuses are written."""

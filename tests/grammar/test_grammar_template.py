@@ -146,6 +146,22 @@ def test_a_wrong_text_is_refused_with_what_would_be_right(text, message, hint):
     assert hint in raised.value.hint
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "text", ["$" * (1 << 20), "$" * 1_000_000 + "{", "${a}" * 200_000, "{" * (1 << 20), "$$" * 300_000 + "{a}"]
+)
+def test_a_long_text_takes_linear_time(text):
+    """No manifest holds validation up."""
+    assert template.parse(str(template.parse(text))) == template.parse(text)
+
+
+@pytest.mark.timeout(10)
+def test_an_unclosed_quote_takes_linear_time():
+    """Nor does one that is refused."""
+    with pytest.raises(GrammarError):
+        template.parse("${json('" + "a\\'" * 200_000)
+
+
 def test_quoted_texts_nest_no_deeper_than_calls_may():
     """A text within a text within … is bounded too."""
     text = "x"

@@ -7,9 +7,9 @@ from .errors import GrammarError
 
 _HINT = "statuses are written like 200, 2xx, 200..204 or a list of these"
 _FIRST, _LAST = 100, 999
-_NUMBER = re.compile(r"\d{3}")
+_NUMBER = re.compile(r"[0-9]{3}")
 _CLASS = re.compile(r"([1-5])xx", re.IGNORECASE)
-_RANGE = re.compile(r"(\d{3})\.\.(\d{3})")
+_RANGE = re.compile(r"([0-9]{3})\.\.([0-9]{3})")
 
 
 def parse_status(value: object) -> frozenset[int]:

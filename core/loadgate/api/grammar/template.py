@@ -131,10 +131,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 """All that `${…}` can call."""
 
-_DOLLARS = re.compile(r"(\$+)\{")
+_DOLLARS = re.compile(r"(?<!\$)(\$+)\{")  # looking back keeps a long run of dollars from being scanned at each of them
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
-_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?(?![\w.])")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?![\w.])")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
 _BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
 _BACKSLASH_MEANINGS = {"n": "\n", "t": "\t", "r": "\r"}

@@ -25,7 +25,7 @@ _LONGEST = 512
 _METRIC = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]{0,127})\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _TAG = re.compile(r"""\s*([^\s:,{}"']+)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^,"']*?))\s*(,|$)""")
 _EXPRESSION = re.compile(
-    r"\s*(?:p\(\s*(\d+(?:\.\d+)?)\s*\)|([A-Za-z]+))\s*(<=|>=|===?|!==?|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+    r"\s*(?:p\(\s*([0-9]+(?:\.[0-9]+)?)\s*\)|([A-Za-z]+))\s*(<=|>=|===?|!==?|<|>)\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 )
 _EXPRESSION_HINT = "thresholds are written like p(95)<500, avg<=200, rate<0.01 or count>1000"
 _METRIC_HINT = "metrics are written like http_req_duration or http_req_duration{scenario:browse,name:login}"
