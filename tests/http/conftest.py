@@ -18,7 +18,7 @@ def pytest_asyncio_loop_factories(config, item):
 
 @pytest.fixture
 async def serve():
-    """Start servers: `handler(peer, reader, writer)` runs for each connection of `await serve(handler)`."""
+    """Starts servers; a handler gets peer, reader and writer of each connection."""
     running = []
 
     async def start(handler, *, tls=None, host="127.0.0.1"):
@@ -51,7 +51,7 @@ async def serve():
 
 @pytest.fixture
 async def answers(serve):
-    """Start servers: `await answers(b"…", b"…")` gives these answers, the last one again and again."""
+    """Starts servers that give certain answers, one after another, the last one again and again."""
 
     async def start(*replies, pieces=0, **how):
         async def handler(peer, reader, writer):

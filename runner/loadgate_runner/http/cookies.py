@@ -61,8 +61,9 @@ class CookieJar:
 
     def clear(self) -> None:
         """Forget all cookies."""
-        self._cookies.clear()
-        self.size = 0
+        if self.size:
+            self._cookies.clear()
+            self.size = 0
 
     def store(self, origin: Origin, path: bytes, set_cookie: str) -> None:
         """Take a `Set-Cookie` of an answer to a request for `path`; one that isn't for this host is ignored."""
