@@ -22,6 +22,7 @@ class Interrupts:
     def __init__(self, stop: Stop, tell: Callable[[str], None]) -> None:
         self._stop = stop
         self._tell = tell
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
         self._stopping: list[asyncio.Future[None]] = []
         self.count = 0
 
@@ -29,6 +30,7 @@ class Interrupts:
     def installed(self) -> Iterator[None]:
         """Take signals until the block ends."""
         loop = asyncio.get_running_loop()
+        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.hit)
         try:
@@ -37,7 +39,7 @@ class Interrupts:
             self._release(loop)
 
     def hit(self) -> None:
-        """One more signal; the third does what Python does with it, should even stopping at once hang."""
+        """One more signal; the third does what it did before, should even stopping at once hang."""
         self.count += 1
         if self.count == 1:
             self._tell("stopping: iterations under way may end, then comes what was measured (again to stop at once)")
@@ -51,5 +53,6 @@ class Interrupts:
         await asyncio.gather(*self._stopping)
 
     def _release(self, loop: asyncio.AbstractEventLoop) -> None:
-        for number in _SIGNALS:
+        for number, handler in self._before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

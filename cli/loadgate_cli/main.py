@@ -1,7 +1,10 @@
 """The entry point of `loadgate`: which commands there are."""
 
+import signal
+
 from loadgate_cli.lazy import LazyGroup
 
+_INTERRUPTED = 130
 _COMMANDS = "loadgate_cli.commands"
 LAZY = {
     "run": (f"{_COMMANDS}.run", "Run load tests on this machine and exit by their verdict."),
@@ -27,7 +30,13 @@ cli = LazyGroup(
 
 def main() -> None:
     """Run the command that the arguments name."""
+    signal.signal(signal.SIGINT, _interrupted)
     cli.main(prog_name="loadgate")
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    """Ctrl-C where nobody takes care of it: while a command begins, or when it doesn't come to its end."""
+    raise SystemExit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

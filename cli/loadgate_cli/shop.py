@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
 _SECONDS_TO_STOP = 5
 
 
@@ -14,13 +15,12 @@ class ShopError(Exception):
     """The shop can't be found, or doesn't start."""
 
 
-def examples() -> Path:
+def examples(package: Path = _PACKAGE) -> Path:
     """The folder of examples: in the repository, or within the package when installed. Raises ShopError."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "examples", here.parents[1] / "examples"):
+    for folder in (package / "examples", package.parents[1] / "examples"):
         if (folder / "shop" / "__main__.py").is_file():
             return folder
-    raise ShopError(f"the demo shop is missing from this installation: there is no {here / 'examples' / 'shop'}")
+    raise ShopError(f"the demo shop is missing from this installation: there is no {package / 'examples' / 'shop'}")
 
 
 @contextmanager
