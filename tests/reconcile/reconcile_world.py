@@ -5,16 +5,18 @@ the control contract, all moved by hand. It can go wrong in every way that histo
 from __future__ import annotations
 
 import asyncio
-import copy
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from loadgate.control import BlockReport, BlockState, RunnerReport, RunnerState
 from loadgate.metrics import IterationStats, Measurement, RequestStats, Snapshot
 from loadgate.plan import Plan
 from loadgate.report.result import Result
-from loadgate_operator.cluster.port import ClusterError, ConflictError, Key, Kind
+from loadgate_operator.cluster.port import ClusterError, ConflictError, Key, Kind, RefusedError
 from loadgate_operator.collect.client import RunnerFaultError
 from loadgate_operator.collect.collector import Collector
 from loadgate_operator.manifests import names
@@ -36,8 +38,13 @@ BUDGET = Key(Kind.PERFORMANCE_BUDGET, NAMESPACE, "shop")
 BEGIN = 1_764_000_000.0
 WHOLE = 100
 """Requests and iterations of a runner that did its whole share."""
-GRACE = 5.0
+GRACE = 10.0
 """Seconds that a deleted pod takes to be gone."""
+
+
+def copied(obj: Any) -> Any:
+    """A copy that shares nothing; objects are JSON, which is copied fastest as such."""
+    return orjson.loads(orjson.dumps(obj))
 
 
 def timestamp(seconds: float) -> str:
@@ -106,6 +113,7 @@ class Pod:
     mute_until: float = 0.0
     deleting_at: float | None = None
     stuck: bool = False
+    slow_to_end: float = 0.0
     message: str = ""
     log: str = ""
     slow_ms: int = 100
@@ -128,7 +136,7 @@ class Pod:
         if self.state is RunnerState.ARMED and self.begins_at is not None and now >= self.begins_at:
             self.state = RunnerState.RUNNING
             self.begins += 1
-            self.ends_at = self.begins_at + max(self.duration - self.offset, 0.0)
+            self.ends_at = self.begins_at + max(self.duration - self.offset, 0.0) + self.slow_to_end
         if self.loads and not self.stuck and self.ends_at is not None and now >= self.ends_at:
             self.finish(self.ends_at, complete=self.state is RunnerState.RUNNING)
 
@@ -191,7 +199,11 @@ class Pod:
 
 @dataclass
 class World:
-    """Everything outside of the operator, and the operator in it. Time moves only by `advance`."""
+    """Everything outside of the operator, and the operator in it. Time moves only by `advance`.
+
+    `crashes` is how likely each change that the operator makes is its last, `losses` how likely a message to a runner,
+    or its answer, doesn't arrive.
+    """
 
     now: float = BEGIN
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
@@ -199,16 +211,21 @@ class World:
     ever: list[Pod] = field(default_factory=list)
     count: int = 0
     crash_after: int | None = None
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    crashes: float = 0.0
+    losses: float = 0.0
     lose_messages: int = 0
     lose_answers: int = 0
     refuse_statuses: int = 0
+    refuse_jobs: bool = False
+    refuse_results: bool = False
     setup_fails: bool = False
     cannot_arm: bool = False
     slow_ms: int = 100
     statuses: list[dict[str, Any]] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     starts: list[tuple[str, int, str]] = field(default_factory=list)
-    acks: list[tuple[str, str]] = field(default_factory=list)
+    acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -233,16 +250,24 @@ class World:
     def edit(self, change: Callable[[dict[str, Any]], None], key: Key = TEST) -> None:
         """Change an object's manifest in place, if it is there."""
         if key in self.objects:
-            obj = copy.deepcopy(self.objects[key])
+            obj = copied(self.objects[key])
             change(obj)
             obj.pop("status", None)
             self.apply(obj)
+
+    def interrupt(self) -> None:
+        """Whoever runs the operator calls the test's run off."""
+
+        async def call() -> None:
+            self.operator.interrupt(TEST)
+
+        self.loop.run_until_complete(call())
 
     # what the cluster does
 
     def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
         """Server-side apply with one field manager."""
-        obj = copy.deepcopy(obj)
+        obj = copied(obj)
         meta = obj["metadata"]
         key = Key(Kind(obj["kind"]), meta.get("namespace", NAMESPACE), meta["name"])
         before = self.objects.get(key)
@@ -260,7 +285,7 @@ class World:
             if "status" in before:
                 obj["status"] = before["status"]
         self.objects[key] = obj
-        return copy.deepcopy(obj)
+        return copied(obj)
 
     def remove(self, key: Key) -> None:
         """Delete an object, and with it all that it owns; a pod takes its time."""
@@ -378,6 +403,8 @@ class World:
 
     def touch(self) -> None:
         """Before each change that the operator makes: it may die here."""
+        if self.chance.random() < self.crashes:
+            raise Crash
         if self.crash_after is not None:
             if self.crash_after <= 0:
                 raise Crash
@@ -420,6 +447,11 @@ class World:
         """The names of all stored results."""
         return sorted(key.name for key in self.objects if key.kind is Kind.CONFIG_MAP and key.name.endswith("-result"))
 
+    def is_kept(self, run: str) -> bool:
+        """Whether the result of a run is stored."""
+        stored = [obj for key, obj in self.objects.items() if key.kind is Kind.CONFIG_MAP and "binaryData" in obj]
+        return any(obj["metadata"]["labels"][names.RUN_LABEL] == run for obj in stored)
+
     def live(self) -> list[Pod]:
         """Pods that are there and not over, by index."""
         return sorted(
@@ -438,12 +470,12 @@ class _Port:
         self._world = world
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
-        return copy.deepcopy(self._world.objects.get(Key(kind, namespace, name)))
+        return copied(self._world.objects.get(Key(kind, namespace, name)))
 
     async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         found = self._pods() if kind is Kind.POD else self._objects(kind, namespace)
         wanted = (labels or {}).items()
-        return [copy.deepcopy(obj) for obj in found if wanted <= (obj["metadata"].get("labels") or {}).items()]
+        return [copied(obj) for obj in found if wanted <= (obj["metadata"].get("labels") or {}).items()]
 
     def _objects(self, kind: Kind, namespace: str) -> Iterator[dict[str, Any]]:
         return (obj for key, obj in sorted(self._world.objects.items()) if key[:2] == (kind, namespace))
@@ -467,6 +499,8 @@ class _Port:
 
     async def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
         self._world.touch()
+        if (self._world.refuse_jobs and obj["kind"] == "Job") or (self._world.refuse_results and "binaryData" in obj):
+            raise RefusedError("no pods here")
         return self._world.apply(obj)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str | None = None) -> None:
@@ -480,7 +514,7 @@ class _Port:
             raise ClusterError("the API server is away")
         obj = self._world.objects.get(Key(kind, namespace, name))
         if obj is not None:
-            obj["status"] = copy.deepcopy(dict(status))
+            obj["status"] = copied(dict(status))
             if kind is Kind.LOAD_TEST:
                 self._world.statuses.append(obj["status"])
                 for watcher in self._world.watchers:
@@ -512,16 +546,16 @@ class _Client:
         return pod
 
     def _answer(self, pod: Pod) -> RunnerReport:
-        if self._world.lose_answers:
-            self._world.lose_answers -= 1
+        if self._world.lose_answers or self._world.chance.random() < self._world.losses:
+            self._world.lose_answers = max(0, self._world.lose_answers - 1)
             raise RunnerFaultError("no answer within 5s")
         return pod.report(self._world.now)
 
     def _told(self, runner: Runner) -> Pod:
         self._world.touch()
         pod = self._runner(runner)
-        if self._world.lose_messages:
-            self._world.lose_messages -= 1
+        if self._world.lose_messages or self._world.chance.random() < self._world.losses:
+            self._world.lose_messages = max(0, self._world.lose_messages - 1)
             raise RunnerFaultError("reset")
         return pod
 
@@ -574,6 +608,6 @@ class _Client:
         pod = self._told(runner)
         answer = self._answer(pod)
         if pod.state is RunnerState.FINISHED and sequence >= answer.sequence:
-            self._world.acks.append((pod.run, pod.uid))
+            self._world.acks.add((pod.run, self._world.is_kept(pod.run)))
             pod.phase = "Succeeded"
         return answer

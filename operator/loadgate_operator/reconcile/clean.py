@@ -78,7 +78,7 @@ def _let_go(view: View) -> Iterator[Action]:
         report = answer.report if answer else None
         if pod.over or pod.deleting_since is not None or report is None:
             continue
-        if report.state is RunnerState.FINISHED:
+        if report.state in {RunnerState.FINISHED, RunnerState.FAILED}:
             sequences[pod.uid] = report.sequence
         else:
             idle.append(pod.uid)

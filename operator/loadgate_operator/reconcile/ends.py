@@ -58,6 +58,10 @@ def of_chosen(view: View, runners: Sequence[Runner], *, done: bool) -> End | Non
     if done:
         return None
     elapsed = view.now - ledger.start_at
+    if all(runner.stand is Stand.ARMED for runner in runners):
+        # Nobody has begun, however late it is: as long as there is time, the start is planned anew.
+        late = elapsed > view.settings.start_late
+        return start_deadline(view, "no runner could be told to start") if late else None
     return (
         _over_deadline(view, ledger, elapsed)
         or _overdue(view, ledger, elapsed)

@@ -63,8 +63,8 @@ def _exit(status: dict[str, Any]) -> str:
         ended = (container.get("state") or {}).get("terminated")
         if ended and container.get("name") in (CONTAINER, None):
             # The last line: what came before it is the way there, and the pod's log has all of it.
-            *_, last = ["", *(ended.get("message") or "").strip().splitlines()]
-            words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", last.strip()]
+            lines = str(ended.get("message") or "").strip().splitlines()
+            words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", lines[-1].strip() if lines else ""]
             return ", ".join(word for word in words if word)
     return str(status.get("reason") or "")
 

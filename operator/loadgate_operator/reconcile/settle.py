@@ -22,7 +22,9 @@ def settle(view: View, *, just_over: bool = False) -> Decision:
     """What follows when no run is under way. `just_over`: the run ended in this very pass."""
     tidy = clean(view, just_over=just_over)
     decision = _settled(view, just_over=just_over)
-    after = [seconds for seconds in (decision.requeue_after, tidy.requeue_after) if seconds is not None]
+    # A run that is just over leaves things behind that only the next look sees.
+    wanted = (decision.requeue_after, tidy.requeue_after, 0.0 if just_over else None)
+    after = [seconds for seconds in wanted if seconds is not None]
     return Decision((*decision.actions, *tidy.actions), decision.status, min(after) if after else None)
 
 
