@@ -71,7 +71,7 @@ def _stand(run: RunSeen, index: int, now: float, settings: Settings) -> Runner:
     pod = next((pod for pod in run.pods if pod.uid == uid), None)
     answer = run.answers.get(uid)
     stand, why = _judge(answer, pod, now, settings)
-    if stand is Stand.LOST and pod is None and (other := _replacement(run.pods, index, uid)):
+    if stand is Stand.LOST and (other := _replacement(run.pods, index, uid)):
         why = f"{why}; {other} took its place and was not started"
     return Runner(index, uid, stand, pod, answer, why)
 
