@@ -210,7 +210,7 @@ def _hurt(world: World, number: int) -> None:
         case 1 | 2:
             world.remove(Key(Kind.POD, NAMESPACE, pod.name))
         case 3:
-            pod.mute_until = world.now + (20, 40, 1e6)[number % 4 % 3]
+            pod.mute_until = world.now + (20, 40, 1e6)[number // 6 % 3]
         case 4:
             pod.stuck = True
         case _:
@@ -298,6 +298,7 @@ SPECS: list[dict[str, Any]] = [
     {"thresholds": {"http_req_duration": [{"threshold": "p(95)<500", "abortOnFail": True}]}},
     {"startDeadline": "20s", "deadline": "20s", "ttlSecondsAfterFinished": 0},
     {"scenarios": [{**SCENARIO, "duration": "90s"}], "teardown": {"steps": STEPS}},
+    {"scenarios": [{**SCENARIO, "duration": "90s"}], "runners": {"count": 1}},
 ]
 History = list[tuple[str, int]]
 

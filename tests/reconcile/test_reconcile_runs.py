@@ -642,3 +642,15 @@ def test_nobody_is_started_before_the_status_says_that_the_run_has_begun(world: 
     assert not world.starts
     world.refuse_statuses = 0
     assert world.settle()["phase"] == "Passed"
+
+
+def test_an_operator_that_was_away_too_long_finds_the_results_in_the_logs(world: World) -> None:
+    """Runners linger for a while; after that their last snapshots are in their pods' logs."""
+    world.put(load_test())
+    world.until(Phase.Running)
+    world.restart()
+    world.advance(2000)
+    assert all(pod.phase == "Succeeded" for pod in world.ever)
+    status = world.settle()
+    assert status["phase"] == "Passed"
+    assert status["summary"]["requests"] == 2 * WHOLE
