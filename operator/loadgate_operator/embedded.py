@@ -15,7 +15,7 @@ from loadgate.api.conditions import ConditionType, Phase, Reason
 from loadgate.report.result import Result
 from loadgate.verdict import totals
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
-from loadgate_operator.cluster.local.pods import PROGRAMS
+from loadgate_operator.cluster.local.pods import programs
 from loadgate_operator.cluster.port import Key, Kind, Object
 from loadgate_operator.collect import Collector, Runner, RunnerClient
 from loadgate_operator.manifests import names
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _LIVE = 1.0
 """Seconds between two looks at a run: there is someone who watches it."""
 
+_START_LEAD = 0.5
+"""Seconds for all start messages to arrive, over loopback."""
+
 _HURRIED = 5.0
 """Seconds for runners that are stopped at once to hand over what they have."""
 
@@ -54,7 +57,7 @@ class Options:
     """Where `/metrics` and `/healthz` are served; None: nowhere."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What every runner's process gets in its environment besides what its Job says."""
-    programs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     """What the programs of the runners' image are on this machine."""
 
 

@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_SALVAGED = 256 << 20
 _RATE_OVER = 1.0  # seconds
-_HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, RunnerState.FINISHED}
+_OVER = {RunnerState.FINISHED, RunnerState.FAILED}
+_HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, *_OVER}
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Collector:
         self._runs: dict[str, _Known] = {}
 
     async def poll(self, runners: Sequence[Runner], *, full: bool = False) -> list[RunnerAnswer]:
-        """The state of each, and the snapshot of those that have one; with slices if `full` or finished.
+        """The state of each, and the snapshot of those that have one; with slices if `full` or over.
 
         Without slices nothing tells of a warm-up's requests, so `rate` needs `full` until that is over.
         """
@@ -160,11 +161,11 @@ class Collector:
         report = answer.report
         if answer.fault or report is None or report.state not in _HAS_SNAPSHOTS:
             return answer
-        finished = report.state == RunnerState.FINISHED
+        over = report.state in _OVER
         held = self._known(runner.run).full.get(runner.uid)
-        if finished and held is not None and held.state == RunnerState.FINISHED and held.sequence >= report.sequence:
+        if over and held is not None and held.state in _OVER and held.sequence >= report.sequence:
             return answer
-        view: Literal["live", "full"] = "full" if full or finished else "live"
+        view: Literal["live", "full"] = "full" if full or over else "live"
         try:
             snapshot = await self._client.snapshot(runner, view)
         except RunnerFaultError as error:

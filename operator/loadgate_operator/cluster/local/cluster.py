@@ -12,7 +12,7 @@ from loadgate_operator.cluster.local.events import record
 from loadgate_operator.cluster.local.folder import private_folder
 from loadgate_operator.cluster.local.jobs import JobController
 from loadgate_operator.cluster.local.kubelet import Kubelet
-from loadgate_operator.cluster.local.pods import PROGRAMS, KubeletOptions
+from loadgate_operator.cluster.local.pods import KubeletOptions, programs
 from loadgate_operator.cluster.local.process import tail_of
 from loadgate_operator.cluster.local.store import Store
 from loadgate_operator.cluster.port import Key, Kind, Object
@@ -34,7 +34,7 @@ class LocalOptions:
     logs: Path | None = None
     """Where pods' logs stay; None: in the private folder, gone with it."""
     stop_grace: float = 30.0
-    programs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What every pod's process gets beside what its Job says."""
     parent: Path | None = None

@@ -31,11 +31,13 @@ logger = logging.getLogger(__name__)
 
 _MOST_LAST_WORDS = 2048
 
-PROGRAMS: dict[str, tuple[str, ...]] = {
-    # Ours dies with us however we die: the kernel tells it.
-    PROGRAM: (sys.executable, "-m", "loadgate_runner", "--die-with-parent"),
-}
-"""What an image's programs are here."""
+
+def programs() -> dict[str, tuple[str, ...]]:
+    """What an image's programs are here. Ours dies with us however we die: the kernel tells it.
+
+    It knows by our process id whether that was so already when it began.
+    """
+    return {PROGRAM: (sys.executable, "-m", "loadgate_runner", f"--die-with-parent={os.getpid()}")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class KubeletOptions:
     logs: Path
     stop_grace: float = 30.0
     """The longest that a pod is waited for between SIGTERM and SIGKILL, whatever it asks for."""
-    programs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
