@@ -1,75 +1,21 @@
-"""The `loadgate-runner` command."""
+"""The `loadgate-runner` command: first of all it sees to it that it doesn't outlive its parent, if it isn't to."""
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING
 
-import uvloop
-
-from loadgate.plan import Plan, PlanError
 from loadgate_runner import orphan
-from loadgate_runner.limits import raise_descriptor_limit
-from loadgate_runner.load import Load, Part, Surroundings, vus_of
-from loadgate_runner.log import hand_out, log
-from loadgate_runner.processes import Processes
-from loadgate_runner.service import EXIT_UNUSABLE, serve
-from loadgate_runner.settings import Settings, SettingsError, read
-from loadgate_runner.telemetry.cgroup import Cgroup
-
-if TYPE_CHECKING:
-    from loadgate_runner.maker import Maker
 
 
 def main() -> None:
     """Run the command; exits with its code."""
-    cgroup = Cgroup.find()
-    try:
-        settings = read(sys.argv[1:], os.environ, cgroup)
-        plan = read_plan(settings)
-    except (SettingsError, PlanError) as error:
-        sys.exit(_unusable(str(error)))
-    except OSError as error:
-        sys.exit(_unusable(f"cannot read the plan {error.filename}: {error.strerror}"))
-    if settings.die_with_parent:
-        orphan.die_with(os.getppid())
-    raise_descriptor_limit()
-    sys.exit(uvloop.run(_serve(settings, plan, cgroup)))
+    arguments = sys.argv[1:]
+    parent = orphan.parent_in(arguments)
+    if parent is not None:
+        orphan.die_with(parent)
+    from loadgate_runner.command import run  # noqa: PLC0415 - importing takes longer than a parent may live
 
-
-def read_plan(settings: Settings) -> Plan:
-    """The plan, which must be of our run. Raises OSError, PlanError or SettingsError."""
-    plan, own = Plan.decode(settings.plan.read_bytes()), settings.identity
-    if plan.run != own.run:
-        raise SettingsError(f"the plan is of run {plan.run!r}, and LOADGATE_RUN is {own.run!r}")
-    if own.index >= plan.runners:
-        raise SettingsError(f"the plan has {plan.runners} runners, and LOADGATE_INDEX is {own.index}")
-    return plan
-
-
-async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> int:
-    return await serve(settings, plan, _maker(settings, plan, cgroup), log, hand_out)
-
-
-def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
-    count = settings.process_count(plan.processes, vus_of(plan, settings.identity.index))
-    if count > 1:
-        return Processes(plan, settings, count)
-    surroundings = Surroundings(
-        files=settings.files,
-        environ=os.environ,
-        cgroup=cgroup,
-        cores=settings.cores,
-        memory_limit=settings.memory_limit,
-        log=log,
-    )
-    return Load(plan, Part(identity=settings.identity), surroundings)
-
-
-def _unusable(message: str) -> int:
-    log(message)
-    return EXIT_UNUSABLE
+    sys.exit(run(arguments))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
 from loadgate_runner.http import Client, Network
 from loadgate_runner.journey import BlockError, Context, JourneyError, check_block, compile_scenario, run_block
+from loadgate_runner.kernel_timer import best_timer
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
 from loadgate_runner.scenario import ScenarioStage
@@ -154,7 +155,8 @@ class Load:
         executor = executor_of(scenario.schedule, share)
         stage = ScenarioStage(scenario, journey, self._recorder, first_vu=first_vu)
         self._stages.append(stage)
-        self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop))
+        timer = best_timer() if stage.open else None
+        self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop, timer=timer))
 
     async def _check_descriptors(self) -> None:
         fault = descriptor_fault(

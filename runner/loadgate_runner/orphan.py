@@ -5,6 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OPTION = "--die-with-parent"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -21,3 +27,12 @@ def die_with(parent: int) -> None:
         return
     if os.getppid() != parent:
         os._exit(1)
+
+
+def parent_in(arguments: Sequence[str]) -> int | None:
+    """The process that a command line says to die with: the one named, or the parent there is now; None for none."""
+    for argument in arguments:
+        option, _, number = argument.partition("=")
+        if option == OPTION:
+            return int(number) if number.isdigit() else os.getppid()
+    return None

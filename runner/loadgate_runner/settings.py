@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from loadgate.control import DEFAULT_PORT
+from loadgate_runner import orphan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +50,6 @@ class Settings:
     cores: float
     memory_limit: int
     token: str
-    die_with_parent: bool = False
 
     def process_count(self, planned: int | None, vus: int) -> int:
         """How many processes make load: as told, as planned, or one for each core that we may use.
@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--port", type=int, default=DEFAULT_PORT, help="the control port; 0 takes a free one")
     out.add_argument("--linger", type=float, default=DEFAULT_LINGER, help="seconds to wait for the acknowledgement")
     out.add_argument("--processes", type=int, help="processes that make load; as many as there are cores to use")
-    out.add_argument("--die-with-parent", action="store_true", help="end at once when the parent process does")
+    out.add_argument(
+        orphan.OPTION, nargs="?", type=int, const=0, metavar="PID", help="end at once when the parent process does"
+    )
     return out
 
 
@@ -91,7 +93,6 @@ def read(arguments: Sequence[str], environ: Mapping[str, str], cgroup: Cgroup) -
         cores=_cores(environ, cgroup),
         memory_limit=cgroup.memory_limit(),
         token=_needed(environ, "LOADGATE_TOKEN"),
-        die_with_parent=options.die_with_parent,
     )
 
 

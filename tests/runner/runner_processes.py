@@ -43,6 +43,35 @@ async def target() -> tuple[asyncio.Server, str]:
     return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+class Stalling(Target):
+    """Answers at once, but for some time in which it answers nothing."""
+
+    begins: float | None = None
+    after = seconds = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        kind = type(self)
+        if kind.begins is None:
+            kind.begins = loop.time() + kind.after
+        frozen = kind.begins <= loop.time() < kind.begins + kind.seconds
+        if frozen:
+            loop.call_at(kind.begins + kind.seconds, self.answer, data)
+        else:
+            self.answer(data)
+
+    def answer(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+
+
+async def stalling_target(*, after: float, seconds: float) -> tuple[asyncio.Server, str]:
+    """A server that freezes for some seconds, so long after its first request."""
+    kind = type("OneStall", (Stalling,), {"begins": None, "after": after, "seconds": seconds})
+    server = await asyncio.get_running_loop().create_server(kind, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 def plan_file(folder: Path, url: str, scenarios: list[dict[str, Any]], **spec: Any) -> Path:
     """A plan on disk, from the scenarios of a manifest; each gets one request step unless it has steps."""
     steps = [{"request": {"name": "home", "url": "/"}, "check": {"status": 200}}]

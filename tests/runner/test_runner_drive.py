@@ -274,6 +274,17 @@ async def test_told_late_it_begins_at_its_place_in_the_schedule():
     assert asyncio.get_running_loop().time() - begun_at == pytest.approx(7, abs=0.2)
 
 
+async def test_told_late_it_drops_the_arrivals_that_were_due_before():
+    """Begun 3 s into 10 per second for 5 s: 30 are dropped at their due times, 20 begin when they are due."""
+    stage = FakeStage(takes=0.01)
+    stage.origin -= 3.0
+    drive = Drive(executor_of(_rate(10, 5, 5, 5), Share()), stage, graceful_stop=30)
+    await drive.run(since=3.0)
+    assert stage.dropped == pytest.approx([k / 10 for k in range(30)])
+    assert [number for _, number, _, _ in stage.begun] == list(range(30, 50))
+    assert all(at == pytest.approx(due, abs=0.002) for at, _, _, due in stage.begun)
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.2, 1.0, 1.05, 2.999, 3.5])
 @pytest.mark.parametrize("graceful", [True, False])
 @pytest.mark.parametrize("kind", ["iterations", "vus", "arrivals"])

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 import zstandard
-from runner_processes import RUN, TOKEN, RunnerProcess, Target, plan_file, target
+from runner_processes import RUN, TOKEN, RunnerProcess, Target, plan_file, stalling_target, target
 
 from loadgate.control import LOG_PREFIX
 from loadgate.metrics import Snapshot
@@ -248,6 +248,40 @@ async def test_setup_and_teardown_are_done_once_by_who_is_told(shop):
     assert {dict(tags)["name"] for tags in snapshot.measurement.requests} == {"item"}
     assert sum(stats.passes for stats in snapshot.measurement.checks.values()) == 10
     assert Target.requests == 12
+
+
+async def test_a_stall_is_charged_to_all_that_it_held_up(shop, tmp_path):
+    """200 a second for 3 s against a target that freezes for 1 s: a third of all wait, on average half a second."""
+    server, url = await stalling_target(after=1.0, seconds=1.0)
+    rate = {"executor": "constant-arrival-rate", "rate": 200, "duration": "3s", "preAllocatedVUs": 250}
+    runner = await RunnerProcess.start(plan_file(tmp_path, url, [rate]), "--processes", "1")
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    await runner.close()
+    server.close()
+    stats = snapshot.measurement.select_requests()
+    assert stats.duration.count == 600
+    assert 0.2 * 1e6 < stats.duration.quantile(0.8) < 0.7 * 1e6
+    assert stats.duration.quantile(0.99) > 0.9 * 1e6
+
+
+async def test_one_slow_connection_shows_corrected_and_uncorrected_times(shop, tmp_path):
+    """With a single VU the same stall drops arrivals, and they are counted: begun and dropped make the whole."""
+    server, url = await stalling_target(after=0.5, seconds=0.5)
+    rate = {"executor": "constant-arrival-rate", "rate": 100, "duration": "2s", "preAllocatedVUs": 1}
+    runner = await RunnerProcess.start(plan_file(tmp_path, url, [rate]))
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    await runner.close()
+    server.close()
+    (stats,) = snapshot.measurement.iterations.values()
+    assert stats.completed + stats.dropped == 200
+    assert stats.dropped >= 40
+    assert sum(piece.dropped for piece in snapshot.measurement.slices.by_index.values()) == stats.dropped
 
 
 async def test_messages_of_others_are_refused(shop):

@@ -13,6 +13,7 @@ from loadgate_runner.executors.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadgate_runner.executors.alarm import Timer
     from loadgate_runner.executors.crew import Crew, Stage
     from loadgate_runner.executors.events import Event
 
@@ -30,12 +31,12 @@ class Drive:
     work any more; `stop` may be called at any moment, and again to hurry.
     """
 
-    def __init__(self, executor: Executor, stage: Stage, *, graceful_stop: float) -> None:
+    def __init__(self, executor: Executor, stage: Stage, *, graceful_stop: float, timer: Timer | None = None) -> None:
         self._executor = executor
         self._stage = stage
         self._clock = stage.clock
         self._graceful_stop = graceful_stop
-        self._alarm = Alarm(stage.clock)
+        self._alarm = Alarm(stage.clock, timer)
         self._crew = _crew_of(executor, stage, self._alarm.ring)
         self._stopping = False
         self._since = 0.0
@@ -64,6 +65,7 @@ class Drive:
             self._crew.retire_all(self._clock() + (self._graceful_stop if self.whole else 0.0))
         await self._see_out()
         self.withstood = self._crew.close()
+        self._alarm.close()
         if self._crew.fault is not None:
             raise self._crew.fault
 

@@ -1,0 +1,70 @@
+"""What the `loadgate-runner` command does: reads what it is told, chooses who makes the load, serves."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from loadgate.plan import Plan, PlanError
+from loadgate_runner.limits import raise_descriptor_limit
+from loadgate_runner.load import Load, Part, Surroundings, vus_of
+from loadgate_runner.log import hand_out, log
+from loadgate_runner.processes import Processes
+from loadgate_runner.service import EXIT_UNUSABLE, serve
+from loadgate_runner.settings import Settings, SettingsError, read
+from loadgate_runner.telemetry.cgroup import Cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgate_runner.maker import Maker
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command. Returns its exit code."""
+    cgroup = Cgroup.find()
+    try:
+        settings = read(arguments, os.environ, cgroup)
+        plan = read_plan(settings)
+    except (SettingsError, PlanError) as error:
+        return _unusable(str(error))
+    except OSError as error:
+        return _unusable(f"cannot read the plan {error.filename}: {error.strerror}")
+    raise_descriptor_limit()
+    return uvloop.run(_serve(settings, plan, cgroup))
+
+
+def read_plan(settings: Settings) -> Plan:
+    """The plan, which must be of our run. Raises OSError, PlanError or SettingsError."""
+    plan, own = Plan.decode(settings.plan.read_bytes()), settings.identity
+    if plan.run != own.run:
+        raise SettingsError(f"the plan is of run {plan.run!r}, and LOADGATE_RUN is {own.run!r}")
+    if own.index >= plan.runners:
+        raise SettingsError(f"the plan has {plan.runners} runners, and LOADGATE_INDEX is {own.index}")
+    return plan
+
+
+async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> int:
+    return await serve(settings, plan, _maker(settings, plan, cgroup), log, hand_out)
+
+
+def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
+    count = settings.process_count(plan.processes, vus_of(plan, settings.identity.index))
+    if count > 1:
+        return Processes(plan, settings, count)
+    surroundings = Surroundings(
+        files=settings.files,
+        environ=os.environ,
+        cgroup=cgroup,
+        cores=settings.cores,
+        memory_limit=settings.memory_limit,
+        log=log,
+    )
+    return Load(plan, Part(identity=settings.identity), surroundings)
+
+
+def _unusable(message: str) -> int:
+    log(message)
+    return EXIT_UNUSABLE
