@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgate.metrics import CheckStats, DenseHistogram, Histogram, IterationStats, RequestStats
-from loadgate.metrics.histogram import BUCKETS
+from loadgate.metrics.histogram import BUCKETS, INDEX, INDEXED, index_of
 from loadgate.metrics.measurement import CounterStats, GaugeStats, TrendStats
 
 if TYPE_CHECKING:
@@ -46,16 +46,23 @@ class RequestCell:
         self.received = 0
 
     def add_phases(self, response: Response) -> None:
-        """Record the phases that took place."""
+        """Record the phases that took place: on a connection that stands, sending and waiting."""
         phases = self.phases
         if not response.reused:
             phases[1] = count_us(phases[1], response.connecting)
             phases[2] = count_us(phases[2], response.tls)
         if response.blocked > 0:
             phases[0] = count_us(phases[0], response.blocked)
-        phases[3] = count_us(phases[3], response.sending)
-        phases[4] = count_us(phases[4], response.waiting)
-        phases[5] = count_us(phases[5], response.receiving)
+        if (us := response.sending) > 0:
+            if (sending := phases[3]) is None:
+                sending = phases[3] = DenseHistogram()
+            sending.record(us)
+        if (us := response.waiting) > 0:
+            if (waiting := phases[4]) is None:
+                waiting = phases[4] = DenseHistogram()
+            waiting.record(us)
+        if response.receiving > 0:
+            phases[5] = count_us(phases[5], response.receiving)
 
     def stats(self) -> RequestStats:
         """The same as what is merged and sent."""
@@ -96,17 +103,16 @@ class RequestHandle:
         cell = cells.get(key)
         if cell is None:
             cell = cells[key] = self._open(self, key, cells is self.judged)
-        shift = us.bit_length() - 8
-        index = (shift << 7) + (us >> shift) if shift > 0 else us
-        if index >= BUCKETS:
-            index = BUCKETS - 1
+        index = INDEX[us] if us < INDEXED else min(index_of(us), BUCKETS - 1)
         duration, track = cell.duration, self._track
         cell.counts[index] += 1
         duration.total += us
-        duration.maximum = max(duration.maximum, us)
+        if us > duration.maximum:  # noqa: PLR1730 - a branch seldom taken is cheaper here than a call of max()
+            duration.maximum = us
         track.counts[index] = track.counts.get(index, 0) + 1
         track.total += us
-        track.maximum = max(track.maximum, us)
+        if us > track.maximum:  # noqa: PLR1730 - likewise
+            track.maximum = us
         if due_ns is not None:
             cell.service = count_us(cell.service, response.duration)
         sent, received = response.sent, response.received
