@@ -87,6 +87,8 @@ def test_limits_without_samples_are_one_doubt_that_names_them():
     assert "s5" not in many.message
     six = decide([limit(passed=None, subject=f"s{n}") for n in range(6)], []).doubts[0]
     assert "s4 (threshold) and 1 more;" in six.message
+    five = decide([limit(passed=None, subject=f"s{n}") for n in range(5)], []).doubts[0]
+    assert "s4 (threshold);" in five.message
     two = decide([limit(passed=None, subject=f"s{n}") for n in range(2)], []).doubts[0]
     assert two.message == (
         "nothing was measured for s0 (threshold), s1 (threshold); look for a misspelt name or tag, let the load run until "

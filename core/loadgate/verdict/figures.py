@@ -29,11 +29,6 @@ def significant(value: float, digits: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def count(value: float) -> str:
-    """How many: whole numbers in full, anything else to four significant digits."""
-    return f"{value:.0f}" if value == int(value) else significant(value, 4)
-
-
 def figure(value: float, unit: str) -> str:
     """A value in one of this module's units, short."""
     if unit == MILLISECONDS:
@@ -44,7 +39,7 @@ def figure(value: float, unit: str) -> str:
         return format_bytes(value)
     if unit == BYTES_PER_SECOND:
         return f"{format_bytes(value)}/s"
-    return f"{count(value)}{unit}"
+    return f"{significant(value, 4)}{unit}"
 
 
 def precise(value: float, unit: str, digits: int = _EXACT) -> str:

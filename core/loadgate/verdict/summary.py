@@ -94,16 +94,13 @@ def by_endpoint(measurement: Measurement, most: int = MOST_ENDPOINTS) -> list[Fi
     """Each endpoint (request name) by itself, the busiest `most` of them, busiest first."""
     found: dict[str, Figures] = {}
     for tags, stats in measurement.requests.items():
-        _of(found, tags, measurement.elapsed).add(tags, stats)
+        name = dict(tags).get("name", "")
+        found.setdefault(name, Figures(name, measurement.elapsed)).add(tags, stats)
     for tags, checks in measurement.checks.items():
-        if dict(tags).get("name", "") in found:
-            _of(found, tags, measurement.elapsed).checks.merge(checks)
+        name = dict(tags).get("name", "")
+        if name in found:
+            found[name].checks.merge(checks)
     return sorted(found.values(), key=lambda figures: (-figures.requests, figures.name))[:most]
-
-
-def _of(found: dict[str, Figures], tags: Tags, seconds: float) -> Figures:
-    name = dict(tags).get("name", "")
-    return found.setdefault(name, Figures(name, seconds))
 
 
 def by_check(measurement: Measurement) -> list[tuple[str, CheckStats]]:
