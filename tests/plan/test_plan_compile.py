@@ -28,7 +28,7 @@ def scenario(executor, **more):
     return {"name": more.pop("name", "s"), "executor": executor, "steps": STEPS, **more}
 
 
-def test_of(*scenarios, **spec):
+def load_test(*scenarios, **spec):
     return LoadTest.model_validate(
         {
             "metadata": {"name": "shop", "namespace": "web"},
@@ -37,11 +37,8 @@ def test_of(*scenarios, **spec):
     )
 
 
-test_of.__test__ = False
-
-
 def plan_of(*scenarios, **spec):
-    return compile_plan(test_of(*scenarios, **spec), run="shop-1")
+    return compile_plan(load_test(*scenarios, **spec), run="shop-1")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +146,7 @@ def full():
         {"choice": [{"steps": STEPS}, {"steps": STEPS}]},
     ]
     script = {"configMapKeyRef": {"name": "j", "key": "a.py"}}
-    return test_of(
+    return load_test(
         {"name": "a", "executor": "constant-vus", "duration": "1s", "steps": steps},
         {"name": "b", "executor": "constant-vus", "duration": "1s", "script": script},
         **FULL,
@@ -176,7 +173,7 @@ def test_references_become_paths_and_environment():
 def test_a_ca_may_be_a_secret():
     """A certificate authority from a Secret comes by environment."""
     tls = {"ca": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}}}
-    test = test_of(scenario("constant-vus", duration="1s"), target={"url": "https://127.0.0.1", "tls": tls})
+    test = load_test(scenario("constant-vus", duration="1s"), target={"url": "https://127.0.0.1", "tls": tls})
     plan = compile_plan(test, run="r")
     assert (plan.target.ca_env, plan.target.ca_file) == ("LOADGATE_TLS_CA", None)
     assert list(secret_sources(test)) == ["LOADGATE_TLS_CA"]
