@@ -49,5 +49,5 @@ class Looping(ClosedExecutor):
 
     def deal(self) -> Take:
         """Numbers without end, in the order in which the share's VUs ask."""
-        numbers = count()
-        return lambda _vu: self.share.nth(next(numbers))
+        numbers = count(self.share.nth(0), self.share.stride)
+        return lambda _vu: next(numbers)

@@ -87,12 +87,16 @@ class LoopingCrew(Crew):
         clock, take, iterate, vu = self._stage.clock, self._take, member.worker.iterate, member.vu
         self._stage.vus(+1)
         try:
+            before = -_UNBROKEN
             while not member.retired and (now := clock()) < self._until:
+                if now - before < _UNBROKEN:
+                    await asyncio.sleep(0)
+                    before = -_UNBROKEN
+                    continue
+                before = now
                 number = take(vu)
                 if number is None or not await iterate(number, now):
                     break
-                if clock() - now < _UNBROKEN:
-                    await asyncio.sleep(0)
         finally:
             self._stage.vus(-1)
             if self._members.get(vu) is member:

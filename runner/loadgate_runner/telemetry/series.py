@@ -176,7 +176,11 @@ class IterationHandle:
 
     def completed(self, due: int, ended: int) -> None:
         """An iteration went through; it took from when it was due (closed model: began)."""
-        cell = self._ended(due, ended)
+        timeline = self._timeline
+        if ended >= timeline.ends:
+            timeline.roll(ended)
+        timeline.iterations += 1
+        cell = self.judged if due >= self._recorder.judged_from else self.warm
         cell.completed += 1
         cell.duration.record((ended - due) // 1000)
 
