@@ -15,7 +15,7 @@ from loadgate_cli.credentials import Credential, parse_all
 from loadgate_cli.diagnostics import count, render
 from loadgate_cli.exits import Exit
 from loadgate_cli.objects import FORMATS
-from loadgate_cli.outputs import OutputError, check
+from loadgate_cli.outputs import OutputError, check, folder_of
 from loadgate_cli.overrides import Override
 from loadgate_cli.sources import read_all
 from loadgate_cli.terminal import Paint, say
@@ -24,7 +24,7 @@ from loadgate_cli.terminal import Paint, say
 def manifests(function: Callable[..., None]) -> Callable[..., None]:
     """FILE…, `--runners`, `--set` and `--secret`; the command is given the Bundle that they come to."""
 
-    @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+    @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
     @click.option("--runners", type=click.IntRange(1, 1000), help="How many runners share the load.")
     @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help=_SET)
     @click.option("--secret", "secrets", multiple=True, metavar="NAME=VALUE", help=_CREDENTIAL)
@@ -105,12 +105,13 @@ def refuse(bundle: Bundle, what: str) -> None:
     raise SystemExit(Exit.INVALID)
 
 
-def check_out(folder: Path | None) -> None:
+def check_out(folder: Path | None, bundle: Bundle) -> None:
     """End the command with exit code 2 where `--out` can't be written to."""
     if folder is None:
         return
     try:
-        check(folder)
+        places = [(test.metadata.namespace, test.metadata.name) for test in bundle.tests]
+        check(folder, [folder_of(folder, *place, several=len(places) > 1) for place in places])
     except OutputError as error:
         say(f"{error}; nothing was started")
         raise SystemExit(Exit.INVALID) from error

@@ -1,20 +1,20 @@
 """`--out DIR`: checked before load begins, since a result that can't be kept is worth less than no load at all."""
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from loadgate.report import Result
 from loadgate.report.html import render_html
 from loadgate.report.junit import render_junit
 from loadgate.report.markdown import render_markdown
 from loadgate_cli.files import replace
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadgate.report.result import Result
-
 RESULT, HTML, JUNIT, MARKDOWN = "result.json.zst", "report.html", "junit.xml", "summary.md"
+FILES = (RESULT, HTML, JUNIT, MARKDOWN)
+LOGS = "logs"
+"""The folder of runners' logs within it."""
+_LOG = "*.*-*-*-*.log"
 _PROBE_BYTES = 4 << 20
 """What must fit; a result and its reports stay well below."""
 
@@ -23,11 +23,23 @@ class OutputError(Exception):
     """The folder can't be written to."""
 
 
-def check(folder: Path) -> None:
-    """Make the folder, and write as much into it as a result may need. Raises OutputError."""
+def folder_of(out: Path, namespace: str, name: str, *, several: bool) -> Path:
+    """Where a test's files go: a folder of its own where there are several."""
+    if not several:
+        return out
+    return out / (name if namespace == "default" else f"{namespace}.{name}")
+
+
+def check(folder: Path, parts: Iterable[Path] = ()) -> None:
+    """Make the folder, rid it and its parts of an earlier run's files, and write as much as a result may need.
+
+    Raises OutputError.
+    """
     probe = folder / f".loadgate-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in [*(part / name for part in (folder, *parts) for name in FILES), *(folder / LOGS).glob(_LOG)]:
+            old.unlink(missing_ok=True)  # or a run that leaves none would seem to have left them
         try:
             with probe.open("wb") as stream:
                 stream.write(bytes(_PROBE_BYTES))
@@ -39,7 +51,7 @@ def check(folder: Path) -> None:
         raise OutputError(f"--out {folder}: {error.strerror or error}") from error
 
 
-def write(folder: Path, result: "Result") -> list[Path]:
+def write(folder: Path, result: Result) -> list[Path]:
     """Write the result and its reports, each whole or not at all. Raises OutputError."""
     files: dict[str, Callable[[], bytes]] = {
         RESULT: result.encode,

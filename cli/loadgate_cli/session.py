@@ -50,7 +50,7 @@ _WITHOUT_RESULT[Phase.Aborted.value] = Exit.ABORTED
 async def execute(bundle: Bundle, *, out: Path | None, form: str) -> Exit:
     """Run every test of the bundle, one after another, print what came of them, and return the exit code."""
     try:
-        async with Embedded(Options(logs=out / "logs" if out else None)) as operator:
+        async with Embedded(Options(logs=out / outputs.LOGS if out else None)) as operator:
             with display() as shown:
                 interrupts = Interrupts(operator.stop, shown.note)
                 with interrupts.installed():
@@ -61,7 +61,7 @@ async def execute(bundle: Bundle, *, out: Path | None, form: str) -> Exit:
         say(f"cannot run this: {error}")
         return Exit.INVALID
     _print(ran, budgets, form)
-    written = _write(ran, out)
+    written = _write(ran, out, several=len(bundle.tests) > 1)
     return Exit.INTERRUPTED if interrupts.count else worst([*(one.exit for one in ran), written])
 
 
@@ -112,14 +112,14 @@ def _without_result(one: Ran) -> str:
     return f"{head}\n  {said.get('reason')}: {said.get('message')}"
 
 
-def _write(ran: Sequence[Ran], out: Path | None) -> Exit:
+def _write(ran: Sequence[Ran], out: Path | None, *, several: bool) -> Exit:
     """Keep every result; a folder each where there are several."""
     if out is None:
         return Exit.PASSED
     try:
         for one in ran:
             if one.result is not None:
-                folder = out if len(ran) == 1 else out / one.key.name
+                folder = outputs.folder_of(out, one.key.namespace, one.key.name, several=several)
                 outputs.write(folder, one.result)
                 say(f"report: {folder / outputs.HTML}")
     except OutputError as error:

@@ -31,6 +31,15 @@ def test_out_has_result_and_reports(folder: Path):
     ]
 
 
+def test_an_earlier_run_leaves_no_files_to_mistake(folder: Path):
+    """Before a run its folder is rid of the last one's result, and of nothing else."""
+    (folder / "notes.txt").write_text("mine")
+    (folder / "logs").mkdir()
+    (folder / "logs" / "default.demo-1-abcde-0-fghij.log").touch()
+    outputs.check(folder)
+    assert sorted(path.name for path in folder.rglob("*")) == ["logs", "notes.txt"]
+
+
 def test_a_folder_that_is_full_keeps_the_old_files(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """A report that can't be written whole isn't written in part."""
     before = (folder / "report.html").read_bytes()

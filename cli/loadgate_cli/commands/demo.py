@@ -28,7 +28,6 @@ def command(fault: str, out: Path, output: str) -> None:
     Starts the shop on a free port, runs the journey with two runners, and judges it by thresholds and a budget.
     Exits as run does.
     """
-    options.check_out(out)
     try:
         folder = examples()
         say(f"starting the demo shop{'' if fault == 'none' else f' with a fault: {fault}'}")
@@ -46,6 +45,7 @@ def _run(folder: Path, url: str, out: Path, output: str) -> Exit:
     bundle: Bundle = build(sources, changes=[Override("spec.target.url", ("spec", "target", "url"), url)])
     bundle.faults += unreadable
     options.refuse(bundle, "nothing was started")
+    options.check_out(out, bundle)
     return asyncio.run(execute(bundle, out=out, form=output))
 
 

@@ -48,7 +48,7 @@ _FORMS: dict[str, Callable[[Result], str]] = {
 
 
 @click.command()
-@click.argument("result", metavar="RESULT")
+@click.argument("result", metavar="RESULT", type=click.Path(allow_dash=True))
 @click.option(
     "-f", "--format", "form", type=click.Choice(list(_FORMS)), default="text", show_default=True, help="Form."
 )

@@ -24,5 +24,5 @@ def command(bundle: Bundle, out: Path | None, output: str) -> None:
     """
     options.refuse_suspended(bundle)
     options.refuse(bundle, "nothing was started")
-    options.check_out(out)
+    options.check_out(out, bundle)
     raise SystemExit(asyncio.run(execute(bundle, out=out, form=output)))
