@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from loadgate.api.faults import Fault
 from loadgate_cli.bundle import Bundle, Identity, build
 from loadgate_cli.sources import Source, manifests_in, read
+from loadgate_operator.cluster.port import ClusterError
 
 _KINDS_LAST_FIRST = ("LoadTest", "PerformanceBudget", "ConfigMap", "Secret")
 
@@ -33,8 +34,8 @@ class Folder:
     async def sync(self) -> Bundle:
         """Bring the cluster to what the folder says; what is faulty stays as it was. Raises OSError."""
         bundle = self._read()
+        await self._delete(bundle)  # first: a test that was renamed must not run beside itself
         await self._apply(bundle)
-        await self._delete(bundle)
         return bundle
 
     def _read(self) -> Bundle:
@@ -49,7 +50,11 @@ class Folder:
             before = self._applied.get(identity)
             if before is not None and before[0] == raw:
                 continue
-            await self._target.apply([raw])
+            try:
+                await self._target.apply([raw])
+            except ClusterError as error:
+                bundle.faults.append(Fault("", f"{_name(identity)}: {error}", file=files[identity]))
+                continue
             self._applied[identity] = (raw, files[identity])
             self._tell(f"{_name(identity)} {'is new' if before is None else 'has changed'}")
 

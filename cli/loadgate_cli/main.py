@@ -1,6 +1,8 @@
 """The entry point of `loadgate`: which commands there are."""
 
+import io
 import signal
+import sys
 
 from loadgate_cli.lazy import LazyGroup
 
@@ -31,6 +33,9 @@ cli = LazyGroup(
 def main() -> None:
     """Run the command that the arguments name."""
     signal.signal(signal.SIGINT, _interrupted)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ? and not a traceback
     cli.main(prog_name="loadgate")
 
 

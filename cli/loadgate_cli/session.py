@@ -99,11 +99,11 @@ def _print(ran: Sequence[Ran], budgets: Sequence[Object], form: str) -> None:
     for number, one in enumerate(ran):
         if number:
             click.echo()
-        text = coloured(one.result, sys.stdout) if one.result is not None else _without_result(one)
+        text = coloured(one.result, sys.stdout) if one.result is not None else without_result(one)
         click.echo(text, color=has_colour(sys.stdout))
 
 
-def _without_result(one: Ran) -> str:
+def without_result(one: Ran) -> str:
     """Why a test has no result, in the operator's words."""
     status = one.obj.get("status") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or []}

@@ -10,7 +10,7 @@ from cli_samples import sample
 from loadgate_cli.folder import Folder
 from loadgate_cli.keeping import Keeper
 from loadgate_cli.watching import STATE, fingerprint
-from loadgate_operator.cluster.port import Key, Kind
+from loadgate_operator.cluster.port import Key, Kind, RefusedError
 
 TEST = """\
 apiVersion: loadgate.dev/v1alpha1
@@ -31,7 +31,9 @@ class Cluster:
         self.asked: list[str] = []
 
     async def apply(self, objects: list[dict[str, Any]]) -> None:
-        """Note the names."""
+        """Note the names; one called "huge" is refused."""
+        if objects[0]["metadata"]["name"] == "huge":
+            raise RefusedError("it is too large")
         self.asked += [f"+{obj['metadata']['name']}" for obj in objects]
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
@@ -89,6 +91,22 @@ async def test_a_faulty_manifest_takes_nothing_away(setting: Setting, broken: st
     assert setting.bundle.all_faults
     setting.write("a")
     assert await setting.asked() == []
+
+
+async def test_what_the_cluster_refuses_keeps_nothing_else_back(setting: Setting):
+    """One object that no cluster takes is a fault; the others are applied."""
+    setting.write("huge")
+    setting.write("later")
+    assert await setting.asked() == ["+later"]
+    assert "it is too large" in setting.bundle.all_faults[0].message
+
+
+async def test_a_renamed_test_never_runs_beside_itself(setting: Setting):
+    """What went is deleted before what came is applied."""
+    setting.write("a")
+    await setting.asked()
+    setting.write("a", TEST.replace("NAME", "b"))
+    assert await setting.asked() == ["-a", "+b"]
 
 
 async def test_a_file_that_a_config_map_is_made_of_counts(setting: Setting):
