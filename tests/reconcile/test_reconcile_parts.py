@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from loadgate.api.conditions import DoubtReason, Phase, Reason
@@ -14,6 +15,7 @@ from loadgate_operator.reconcile import states
 from loadgate_operator.reconcile.ledger import End, Ledger, LedgerError
 from loadgate_operator.reconcile.pods import job_failed, job_trouble, pod_seen
 from loadgate_operator.reconcile.queue import KeyQueue
+from loadgate_operator.reconcile.summarise import bounded
 
 A, B = Key(Kind.LOAD_TEST, "default", "a"), Key(Kind.LOAD_TEST, "default", "b")
 
@@ -189,3 +191,16 @@ async def test_a_later_look_is_taken_at_its_time_or_at_a_change_before() -> None
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(queue.take(), 200)
     queue.close()
+
+
+def test_a_status_that_grows_too_large_loses_its_oldest_parts() -> None:
+    """It stays under 32 KB whatever the test; the newest run and the busiest endpoint stay longest."""
+    entry = {"number": 1, "verdict": "Passed", "p95": "1ms", "finishedAt": "2026-11-24T08:15:00Z"}
+    history = [{**entry, "number": 1000 - n} for n in range(100)]
+    endpoints = [{"name": f"{n}" * 150} for n in range(50)]
+    small = bounded({"history": history, "endpoints": endpoints, "doubts": ["x" * 12_000]})
+    assert len(orjson.dumps(small)) <= 32_000
+    assert small["history"] == history[: len(small["history"])]
+    assert small["endpoints"] == endpoints[: len(small["endpoints"])]
+    assert 0 < len(small["history"]) < 100
+    assert bounded({"history": history[:3]}) == {"history": history[:3]}

@@ -85,6 +85,7 @@ class Reason(Documented):
     SettingUp = "SettingUp", "one runner does the setup steps; load begins when they are done"
     Running = "Running", "load is on the target"
     TearingDown = "TearingDown", "the load is over, and one runner does the teardown steps"
+    TeardownFailed = "TeardownFailed", "the teardown steps weren't done, or not all of them; the verdict stands"
     Stopping = "Stopping", "the runners end their iterations and hand over what they measured"
     Judging = "Judging", "the results are merged, stored and judged"
     Retrying = "Retrying", "the last attempt was inconclusive, and spec.onInconclusive asks for another"

@@ -42,7 +42,7 @@ def before_choice(view: View, armed: Mapping[int, PodSeen]) -> End | None:
         return end
     reason, message = progress.waiting(view, armed)
     if view.seen.job_failed or reason is Reason.RunnerNotArmed:
-        why = view.seen.job_failed or message
+        why = "; ".join(part for part in (view.seen.job_failed, message) if part)
         doubt = Doubt(DoubtReason.StartDeadlineExceeded, f"the runners can't be ready: {why}", "not armed")
         return End(doubt.reason, doubt.message, view.now, doubt=doubt)
     return start_deadline(view, message)

@@ -57,7 +57,7 @@ class Ledger:
 
     `setup` and `teardown` say whether the plan has such steps. `teardown_by` is the uid of the one pod that may have
     been told to run teardown, at `teardown_at`. `late` holds by how many seconds at most runners were told too
-    late to begin, by index.
+    late to begin, by index. `iterations` is how many the plan asks for in all, 0 where that isn't what ends it.
     """
 
     chosen: tuple[str, ...] = ()
@@ -65,6 +65,7 @@ class Ledger:
     duration: float = 0.0
     tail: float = 0.0
     warmup: float = 0.0
+    iterations: int = 0
     setup: bool = False
     teardown: bool = False
     teardown_by: str = ""

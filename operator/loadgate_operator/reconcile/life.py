@@ -93,6 +93,7 @@ def _choose(view: View, uids: tuple[str, ...]) -> Decision:
         warmup=plan.warmup,
         setup=bool(plan.setup),
         teardown=bool(plan.teardown),
+        iterations=progress.countable(plan),
     )
     first: list[Action] = [RunSetup(view.run.id, uids[0])]
     if ledger.start_at is not None:
@@ -161,7 +162,7 @@ def _running(view: View, runners: list[Runner], ledger: Ledger) -> Decision:
         after=max(view.settings.starting, min(view.settings.live, left)),
         runners=progress.of_chosen(runners),
         load=progress.load(view, runners),
-        progress=progress.percent(view, ledger),
+        progress=progress.percent(view, ledger, runners),
         run=view.run.model_copy(update={"started_at": moment(start_at)}),
     )
 
@@ -279,7 +280,7 @@ def _after_load(view: View, runners: list[Runner], ledger: Ledger, actions: list
         return over(view, runners, ledger, actions)
     why = _teardown_fails(view, who, ledger, report.teardown.message if report and state is BlockState.FAILED else None)
     if why:
-        said = RecordEvent("Warning", "TeardownFailed", f"run {view.run.id}: teardown was not done: {why}")
+        said = RecordEvent("Warning", Reason.TeardownFailed, f"run {view.run.id}: teardown was not done: {why}")
         return over(view, runners, ledger, [*actions, said])
     if state is BlockState.NONE:
         actions.append(RunTeardown(view.run.id, ledger.teardown_by, setup_values(runners) or {}))
@@ -299,7 +300,7 @@ def _teardown_fails(view: View, who: Runner | None, ledger: Ledger, message: str
 def _begin_teardown(view: View, runners: list[Runner], ledger: Ledger, actions: list[Action]) -> Decision:
     who = lowest_live(runners)
     if who is None:
-        said = RecordEvent("Warning", "TeardownFailed", f"run {view.run.id}: no runner is left to do the teardown")
+        said = RecordEvent("Warning", Reason.TeardownFailed, f"run {view.run.id}: no runner is left to do the teardown")
         return over(view, runners, ledger, [*actions, said])
     asked = replace(ledger, teardown_by=who.uid, teardown_at=view.now)
     tell = RunTeardown(view.run.id, who.uid, setup_values(runners) or {})

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from loadgate.api.conditions import Reason
 from loadgate.api.status import Load, RunnersStatus
 from loadgate.control import RunnerState
+from loadgate.plan import IterationSchedule, planned_iterations
 from loadgate_operator.reconcile.runners import Stand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from loadgate.plan import Plan
     from loadgate_operator.reconcile.ledger import Ledger
     from loadgate_operator.reconcile.model import PodSeen
     from loadgate_operator.reconcile.runners import Runner
@@ -78,9 +80,29 @@ def load(view: View, runners: Sequence[Runner]) -> Load:
     return Load(vus=vus, requests_per_second=round(view.seen.rate, 1) if at_it else 0.0)
 
 
-def percent(view: View, ledger: Ledger) -> int:
-    """Percent of the planned time: 99 at most until the verdict, and never less than it was."""
+def countable(plan: Plan) -> int:
+    """How many iterations a run is over after, where that is so for each of its scenarios; else 0."""
+    if plan.warmup or not all(isinstance(scenario.schedule, IterationSchedule) for scenario in plan.scenarios):
+        return 0
+    return sum(planned_iterations(scenario) or 0 for scenario in plan.scenarios)
+
+
+def percent(view: View, ledger: Ledger, runners: Sequence[Runner]) -> int:
+    """Percent of the planned time, or of the iterations where those end a run.
+
+    It is 99 at most until the verdict, and never less than it was.
+    """
+    before = view.status.progress or 0
     if ledger.start_at is None or not ledger.duration:
-        return view.status.progress or 0
+        return before
     share = (view.now - ledger.start_at) / ledger.duration
-    return max(view.status.progress or 0, min(99, int(share * 100)), 0)
+    if ledger.iterations:
+        share = max(share, sum(_iterations(runner) for runner in runners) / ledger.iterations)
+    return max(before, min(99, int(share * 100)), 0)
+
+
+def _iterations(runner: Runner) -> int:
+    if runner.snapshot is None:
+        return 0
+    rows = runner.snapshot.measurement.iterations.values()
+    return sum(stats.completed + stats.failed + stats.interrupted for stats in rows)

@@ -198,7 +198,7 @@ class Reconciler:
 
     async def _write(self, key: Key, raw: Object, status: LoadTestStatus) -> None:
         """Only what changed, and what changes by itself not more often than people and machines can use it."""
-        before, after = raw.get("status") or {}, status.to_json()
+        before, after = raw.get("status") or {}, summarise.bounded(status.to_json())
         if before == after:
             return
         now = self._clock()

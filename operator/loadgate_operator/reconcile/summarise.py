@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from loadgate.api.conditions import ConditionStatus, ConditionType, Outcome, Phase, Reason
 from loadgate.api.status import Condition
@@ -25,8 +27,11 @@ _TYPES = (
     ConditionType.Passed,
 )
 
-MOST_MESSAGE = 4000
+MOST_MESSAGE = 1000
 """Characters of a condition's message; Kubernetes allows 32 KiB, but people read it in a terminal."""
+
+MOST_BYTES = 32_000
+"""Of a whole status, as JSON: it is read and written often, and by many."""
 
 
 class Row(Enum):
@@ -86,6 +91,17 @@ def judged(stamp: Stamp, outcome: Outcome, reason: str, message: str) -> dict[st
     row, reasons = _final_row(outcome)
     found = conditions(row, reason, message, stamp, reasons)
     return {"phase": outcome.phase, "observed_generation": stamp.generation, "conditions": found}
+
+
+def bounded(status: dict[str, Any]) -> dict[str, Any]:
+    """A status, as JSON, that is small enough: where it isn't, the oldest runs and the least busy endpoints go."""
+    for name in ("history", "endpoints"):
+        size = len(orjson.dumps(status))
+        kept = list(status.get(name) or ())
+        while size > MOST_BYTES and kept:
+            size -= len(orjson.dumps(kept.pop())) + 1
+        status = {**status, name: kept} if name in status else status
+    return status
 
 
 def again(stamp: Stamp) -> dict[str, object]:
