@@ -175,10 +175,10 @@ async def test_a_run_that_did_not_go_well_does_not_pass(notes, behaviour, phase,
 
 async def test_a_runner_that_cannot_arm_is_named_with_its_last_words(notes):
     """A plan that no runner takes ends the run as Inconclusive, with what the runner said."""
-    words = "import sys; sys.exit('no such thing as this plan')"
+    words = "import sys; sys.stderr.write('no such thing as this plan\\n'); sys.exit(2)"
     options = Options(programs={"loadgate-runner": (sys.executable, "-c", words)})
     async with Embedded(options) as operator:
-        await operator.apply([load_test(startDeadline="1s")])
+        await operator.apply([load_test()])
         status = await verdict(operator)
     assert status["phase"] == "Inconclusive"
     assert "no such thing as this plan" in json.dumps(status["conditions"])
