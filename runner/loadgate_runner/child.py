@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from loadgate.plan import Plan
-from loadgate_runner import orphan
+from loadgate_runner import garbage, orphan
 from loadgate_runner.journey import BlockError
 from loadgate_runner.limits import raise_descriptor_limit
 from loadgate_runner.load import Load, Part, Surroundings
@@ -36,6 +36,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise_descriptor_limit()
+    garbage.calm()
     uvloop.run(_serve(socket.socket(fileno=descriptor)))
     # Iterations may be under way that nobody wants any more.
     os._exit(0)

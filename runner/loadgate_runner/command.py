@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from loadgate.plan import Plan, PlanError
+from loadgate_runner import garbage
 from loadgate_runner.limits import raise_descriptor_limit
 from loadgate_runner.load import Load, Part, Surroundings, vus_of
 from loadgate_runner.log import hand_out, log
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _unusable(f"cannot read the plan {error.filename}: {error.strerror}")
     raise_descriptor_limit()
+    garbage.calm()
     return uvloop.run(_serve(settings, plan, cgroup))
 
 

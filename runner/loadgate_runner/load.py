@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadgate.plan import most_vus
 from loadgate.plan.share import Share
+from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
 from loadgate_runner.http import Client, Network
@@ -93,6 +94,7 @@ class Load:
                 faults.append(f"{name}: {error}")
         if faults:
             raise ArmError("; ".join(faults))
+        garbage.settle()
 
     async def run_block(self, name: str, setup: Mapping[str, Any]) -> dict[str, Any]:
         """Do setup or teardown here."""
