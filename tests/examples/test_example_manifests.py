@@ -6,6 +6,7 @@ import pytest
 
 from loadgate.api.loadtest import LoadTest
 from loadgate.plan import compile_plan, most_vus
+from loadgate.verdict import select_budgets
 from loadgate_cli.bundle import Bundle, build
 from loadgate_cli.sources import read_all
 
@@ -94,6 +95,26 @@ def test_demo_takes_half_a_minute():
     plan = compile_plan(example("demo"), run="r")
     assert (plan.duration, plan.runners) == (20, 2)
     assert plan.tail <= 5
+
+
+@pytest.mark.parametrize(("name", "judged"), [("load", True), ("stress", True), ("spike", True), ("smoke", False)])
+def test_budget_judges_what_it_can(name: str, judged: bool):
+    """The budget selects the tests that make enough load, and those ask for everything that it limits."""
+    (budget,) = bundle("budget.yaml").budgets
+    test = example(name)
+    assert (budget in select_budgets(test, [budget])) is judged
+    steps = test.spec.scenarios[0].steps or []
+    asked = {step.request.label for step in steps if step.request} | {"*"}
+    assert {*budget.spec.response_time, *budget.spec.throughput, *budget.spec.error_rate} <= asked
+
+
+def test_budget_has_percentiles_throughput_and_errors():
+    """p95 and p99 for the homepage and the API's endpoints, a least throughput, a highest error rate."""
+    spec = bundle("budget.yaml").budgets[0].spec
+    assert {"homepage", "products", "details"} <= spec.response_time.keys()
+    assert all(set(limits) == {"p95", "p99"} for limits in spec.response_time.values())
+    assert spec.throughput
+    assert spec.error_rate
 
 
 def test_demo_is_held_to_a_budget():
