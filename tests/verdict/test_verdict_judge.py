@@ -170,6 +170,13 @@ def test_a_budget_that_warns_is_heard_and_changes_nothing():
     assert [one.subject for one in found.warnings] == ["a p95"]
 
 
+def test_violations_and_warnings_are_told_apart():
+    """A violation is broken and counts, a warning is broken and doesn't; what holds or has no sample is neither."""
+    kept, unknown = limit(enforced=False), limit(passed=None, enforced=False)
+    found = decide([HELD, BROKEN, UNKNOWN, WARNED, kept, unknown], [])
+    assert (found.violations, found.warnings) == ((BROKEN,), (WARNED,))
+
+
 ABORT = {"threshold": "rate<0.1", "abortOnFail": True, "delayAbortEval": "10s"}
 
 

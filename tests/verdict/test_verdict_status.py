@@ -112,6 +112,7 @@ def test_equally_bad_checks_go_by_name():
 def test_a_status_rounds_rates_to_a_tenth():
     """A rate in the status doesn't flicker with its hundredths."""
     assert summarise(measured(3.0, a=[1])).requests_per_second == 0.3
+    assert summarise(measured(0.5, a=[1])).requests_per_second == 2.0
     assert summarise(measured(3.5, a=[1] * 3)).requests_per_second == 0.9
 
 
@@ -134,7 +135,7 @@ def test_only_the_busiest_endpoints_are_listed():
     """Of many endpoints the busiest are kept; equally busy ones go by name."""
     measurement = measured(1.0, **{f"e{n:03}": [1] * (1 + n // 100) for n in range(120)})
     assert [one.name for one in by_endpoint(measurement, 21)] == [f"e{n:03}" for n in (*range(100, 120), 0)]
-    assert len(summarise_endpoints(measurement)) == 50
+    assert len(summarise_endpoints(measurement)) == len(by_endpoint(measurement)) == 50
 
 
 def test_checks_of_an_endpoint_that_made_no_request_are_in_the_totals_only():
