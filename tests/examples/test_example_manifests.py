@@ -98,7 +98,7 @@ def test_demo_takes_half_a_minute():
 
 
 @pytest.mark.parametrize(("name", "judged"), [("load", True), ("stress", True), ("spike", True), ("smoke", False)])
-def test_budget_judges_what_it_can(name: str, judged: bool):
+def test_budget_judges_what_it_can(name: str, *, judged: bool):
     """The budget selects the tests that make enough load, and those ask for everything that it limits."""
     (budget,) = bundle("budget.yaml").budgets
     test = example(name)
