@@ -16,11 +16,12 @@ from loadgate.report.result import Result
 from loadgate.verdict import totals
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
 from loadgate_operator.cluster.local.pods import programs
-from loadgate_operator.cluster.port import Key, Kind, Object
+from loadgate_operator.cluster.port import ClusterError, Key, Kind, Object
 from loadgate_operator.collect import Collector, Runner, RunnerClient
 from loadgate_operator.manifests import names
 from loadgate_operator.manifests.configs import result_bytes, token_of
 from loadgate_operator.manifests.job import RunnerSettings, pod_index
+from loadgate_operator.reconcile.model import Settings
 from loadgate_operator.reconcile.reconciler import Options as ReconcilerOptions
 from loadgate_operator.reconcile.reconciler import Reconciler
 from loadgate_operator.serve import serving
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from loadgate.metrics import Measurement
+    from loadgate_operator.cluster.local.store import Watch
 
-_LIVE = 1.0
-"""Seconds between two looks at a run: there is someone who watches it."""
-
-_START_LEAD = 0.5
-"""Seconds for all start messages to arrive, over loopback."""
+_SETTINGS = Settings(live=1.0, start_lead=0.5)
+"""There is someone who watches, and start messages have no farther to go than loopback."""
 
 _HURRIED = 5.0
 """Seconds for runners that are stopped at once to hand over what they have."""
 
 _BEFORE_TESTS = {Kind.CONFIG_MAP, Kind.SECRET, Kind.PERFORMANCE_BUDGET}
+
+
+class EmbeddedError(ClusterError):
+    """The operator itself broke down; its log says over what."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +93,14 @@ class Embedded:
         self._cluster = LocalCluster(self._local_options(), time.time)
         self._client = RunnerClient()
         self._collector = Collector(self._client, time.time, self._metrics.scraped)
-        settings = ReconcilerOptions(reconciled=self._metrics.reconciled)
         self._reconciler = Reconciler(
-            self._cluster, self._collector, RunnerSettings(), clock=time.time, options=settings
+            self._cluster,
+            self._collector,
+            RunnerSettings(),
+            clock=time.time,
+            options=ReconcilerOptions(settings=_SETTINGS, reconciled=self._metrics.reconciled),
         )
+        self._loops: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
         self.metrics_url: str | None = None
         """Where metrics are served, if they are."""
@@ -107,8 +114,8 @@ class Embedded:
                 self.metrics_url = await stack.enter_async_context(serve)
             await stack.enter_async_context(self._cluster)
             await stack.enter_async_context(self._client)
-            for loop in (self._reconciler.run(), self._observe()):
-                stack.push_async_callback(_end, asyncio.create_task(loop))
+            self._loops = [asyncio.create_task(loop) for loop in (self._reconciler.run(), self._observe())]
+            stack.push_async_callback(_end, self._loops)
             self._stack = stack.pop_all()
         return self
 
@@ -147,7 +154,7 @@ class Embedded:
                     return
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(every):
-                        while await watch.take() != key:
+                        while await self._next(watch) != key:
                             pass
 
     async def wait(self, key: Key) -> dict[str, Any]:
@@ -168,15 +175,13 @@ class Embedded:
         running = [key for key in self._tests() if not is_settled(self.read(*key))]
         for key in running:
             self._reconciler.interrupt(key)
-        over = asyncio.gather(*(self.wait(key) for key in running))
         if not graceful:
-            # Only once it is put down why the run ends: else runners that end now would count as lost.
-            await asyncio.gather(*(self._until(key, _is_stopping) for key in running))
-            await asyncio.gather(*(self._hurry(key) for key in running))
-            await asyncio.wait({over}, timeout=_HURRIED)
-            if not over.done():
+            try:
+                async with asyncio.timeout(_HURRIED):
+                    await asyncio.gather(*(self._hurry(key) for key in running))
+            except TimeoutError:
                 await self._cluster.stop_pods(grace=0.0)
-        await over
+        await asyncio.gather(*(self.wait(key) for key in running))
 
     async def result(self, key: Key) -> Result | None:
         """The result of a test's last finished run. Raises ResultError where it is damaged."""
@@ -193,7 +198,9 @@ class Embedded:
         return [path for pod in pods if (path := self._cluster.log_path(pod)).exists()]
 
     async def _hurry(self, key: Key) -> None:
-        """Have the runners of a test end at once, which still hand over what they have."""
+        """Have the runners of a test end at once, which still hand over what they have, and wait for its end."""
+        # Only once it is put down why the run ends: else runners that end now would count as lost.
+        await self._until(key, _is_stopping)
         run = (self.status(*key).get("run") or {}).get("id", "")
         secret = self.read(Kind.SECRET, key.namespace, names.token_name(run)) or {}
         pods = self._cluster.store.list(Kind.POD, key.namespace, names.run_selector(run))
@@ -203,13 +210,26 @@ class Embedded:
             if (url := self._cluster.address(pod))
         ]
         await self._collector.stop(runners, graceful=False, reason="stopped at once by hand")
+        await self.wait(key)
 
     async def _until(self, key: Key, enough: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
         """The first status that is enough, or after which nothing more will happen by itself."""
         with self._cluster.store.watching() as watch:
             while not (is_settled(self.read(*key)) or enough(self.status(*key))):
-                await watch.take()
+                await self._next(watch)
         return self.status(*key)
+
+    async def _next(self, watch: Watch) -> Key:
+        """What changes next. Raises EmbeddedError where nothing will, since one of our own loops has ended."""
+        taking = asyncio.create_task(watch.take())
+        try:
+            await asyncio.wait({taking, *self._loops}, return_when=asyncio.FIRST_COMPLETED)
+            if broken := next((loop for loop in self._loops if loop.done()), None):
+                error = None if broken.cancelled() else broken.exception()
+                raise EmbeddedError("the embedded operator broke down") from error
+            return taking.result()
+        finally:
+            taking.cancel()
 
     def _local_options(self) -> LocalOptions:
         options = self._options
@@ -265,6 +285,7 @@ def _is_stopping(status: Mapping[str, Any]) -> bool:
     return any(one["reason"] == Reason.Stopping.value for one in status.get("conditions") or ())
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

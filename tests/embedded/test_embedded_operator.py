@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from loadgate_operator.cluster.port import Key, Kind, RefusedError
-from loadgate_operator.embedded import Embedded, Options, is_settled
+from loadgate_operator.embedded import Embedded, EmbeddedError, Options, is_settled
 
 pytestmark = pytest.mark.processes
 
@@ -381,3 +381,13 @@ async def test_killing_the_operator_leaves_no_runner(notes, tmp_path):
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+
+
+async def test_an_operator_that_broke_down_is_no_endless_wait(notes):
+    """Whoever waits for a verdict hears that none will come."""
+    async with embedded(notes, seconds=60.0) as operator:
+        await operator.apply([load_test()])
+        await phase(operator, "Running")
+        operator._loops[0].cancel()
+        with pytest.raises(EmbeddedError):
+            await verdict(operator)

@@ -101,7 +101,7 @@ class Cluster(Protocol):
         """The base URL of a pod's control port, such as `http://10.1.2.3:9119`; None until it has one."""
         ...
 
-    async def logs(self, pod: Object, *, limit: int = 1 << 20) -> str:
+    async def logs(self, pod: Object, *, limit: int = 8 << 20) -> str:
         """The last `limit` bytes of what a pod wrote; "" where there is nothing."""
         ...
 

@@ -105,7 +105,7 @@ class LocalCluster:
         port = next((port.get("hostPort") for port in ports if port["name"] == PORT_NAME), None)
         return f"http://{status['podIP']}:{port}" if port else None
 
-    async def logs(self, pod: Object, *, limit: int = 1 << 20) -> str:
+    async def logs(self, pod: Object, *, limit: int = 8 << 20) -> str:
         """See `Cluster`."""
         return tail_of(self.log_path(pod), limit)
 
