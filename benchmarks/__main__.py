@@ -19,7 +19,7 @@ from benchmarks.tools import ToolsMissingError, require_tools
 CLIENT_CORE, SERVER_CORE = 0, 1
 CONNECTIONS = 64
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))  # whole ones, as wrk wants them
 LIMIT = 2.0
 RESULTS = Path(__file__).with_name("results.json")
 

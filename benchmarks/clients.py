@@ -45,10 +45,10 @@ class Sample:
         return self.requests / self.seconds
 
 
-def wrk(url: str, core: int, connections: int, seconds: float) -> Sample:
+def wrk(url: str, core: int, connections: int, seconds: int) -> Sample:
     """One thread, so that all is on one core. Its CPU is that of its whole life, which begins at once."""
     before = os.times()
-    command = pinned(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", url)
+    command = pinned(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url)
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
@@ -58,14 +58,14 @@ def wrk(url: str, core: int, connections: int, seconds: float) -> Sample:
     return Sample(int(found[1]), float(found[2]), cpu)
 
 
-def client(url: str, core: int, connections: int, seconds: float) -> Sample:
+def client(url: str, core: int, connections: int, seconds: int) -> Sample:
     """Our HTTP client and recorder in a loop of VUs, without plan, executor and journey."""
     command = pinned(core, sys.executable, "-m", "benchmarks.worker", url, str(connections), str(seconds))
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return Sample(said["requests"], said["seconds"], said["cpu"], said["failed"])
 
 
-def runner(url: str, core: int, connections: int, seconds: float, steps: list[dict[str, Any]]) -> Sample:
+def runner(url: str, core: int, connections: int, seconds: int, steps: list[dict[str, Any]]) -> Sample:
     """The runner on a real plan: constant-vus with these steps. Its CPU is that from start to finish, all threads."""
     with tempfile.TemporaryDirectory(prefix="loadgate-bench-") as name:
         plan = Path(name) / "plan.json"
@@ -85,8 +85,8 @@ def runner(url: str, core: int, connections: int, seconds: float, steps: list[di
     return Sample(good, measured.elapsed, cpu, sum(count for _, count in counts) - good)
 
 
-def _plan(url: str, vus: int, seconds: float, steps: list[dict[str, Any]]) -> bytes:
-    scenario = {"name": "bench", "executor": "constant-vus", "vus": vus, "duration": f"{seconds:g}s", "steps": steps}
+def _plan(url: str, vus: int, seconds: int, steps: list[dict[str, Any]]) -> bytes:
+    scenario = {"name": "bench", "executor": "constant-vus", "vus": vus, "duration": f"{seconds}s", "steps": steps}
     manifest = {
         "apiVersion": "loadgate.dev/v1alpha1",
         "kind": "LoadTest",

@@ -61,12 +61,11 @@ class Client:
             response = await line.exchange(request, wire, started, total_at)
         else:
             response = connection.begin(request, wire, started, started, total_at)
-            if not response.ended:
-                try:
-                    await connection
-                except (asyncio.CancelledError, GeneratorExit):
-                    line.close()
-                    raise
+            try:
+                await connection
+            except (asyncio.CancelledError, GeneratorExit):
+                line.close()
+                raise
             if line.turns:
                 line.pass_on()
         response.origin = origin
@@ -105,7 +104,7 @@ class Client:
     def _new_line(self, key: "Hashable", request: Request, origin: Origin) -> Line:
         """A line to an origin that this VU hasn't been at, or not lately."""
         if len(self._lines) >= self._network.limits.origins:
-            idle = [(line.last_used, other) for other, line in self._lines.items() if line.idle]
+            idle = [(line.deadline, other) for other, line in self._lines.items() if line.idle]
             if idle:
                 self._lines.pop(min(idle, key=lambda one: one[0])[1]).close()
         line = Line(self._network, self._network.dialer(request, origin))

@@ -44,14 +44,15 @@ class Connection(Waiter, asyncio.Protocol):
         "_lean",
         "_limits",
         "_line",
+        "_outbox",
         "_parser",
         "_pieces",
         "_send",
         "_total_at",
         "_transport",
+        "_wire",
         "fresh",
         "keep",
-        "last_used",
         "response",
     )
 
@@ -60,6 +61,8 @@ class Connection(Waiter, asyncio.Protocol):
         self._clock = line.network.clock
         self._limits = line.network.limits
         self._line = line
+        self._outbox = line.network.outbox
+        self._wire = b""
         self._lean: Any = None
         self._full: Any = None
         self._parser: Any = None
@@ -68,7 +71,6 @@ class Connection(Waiter, asyncio.Protocol):
         self.response: Response | None = None
         self.fresh = False
         self.keep = True
-        self.last_used = 0
 
     _head: bytes
     _pieces: bytearray
@@ -81,21 +83,18 @@ class Connection(Waiter, asyncio.Protocol):
     # ---- what a line does with it
 
     def send_by(self, plain: socket.socket) -> None:
-        """Send on a plain socket at once; the loop's transports may queue requests until the end of the loop's turn,
-        which would also hide when they were sent.
-        """
+        """Send on a plain socket from the outbox. A loop's transport would queue, too, but not say when it has sent."""
         self._send = plain.send
 
     def begin(self, request: Request, wire: bytes, started: int, now: int, total_at: int) -> Response:
-        """Send a request and give its response, which is complete once `ended` isn't 0: then there's nothing to await.
+        """Send a request, at the end of the loop's turn, and give its response, complete once `self` was awaited.
 
         `started` is when it was asked for, `now` is now, `total_at` when it has to be over, all in ns of the clock.
         """
         response = Response()
         response.request = request
         response.started = started
-        response.began = self.last_used = now
-        response.sent_at = now
+        response.began = response.sent_at = now
         response.first = response.ended = 0
         response.status = response.received = response.size = 0
         response.blocked = response.connecting = response.tls = 0
@@ -105,30 +104,40 @@ class Connection(Waiter, asyncio.Protocol):
         response.hops = ()
         response.truncated = False
         response.reused = True
-        response.sent = size = len(wire)
+        response.sent = len(wire)
         self.response = response
         self.fresh = True
         self._total_at = total_at
         if self._send is None:
             self._transport.write(wire)
         else:
-            try:
-                count = self._send(wire)
-            except BlockingIOError:
-                count = 0
-            except OSError as fault:
-                self.fail(Failure.RESET, f"sending: {fault.strerror}")
-                return response
-            if count != size:
-                self._transport.write(wire[count:])
-        response.sent_at = self._clock()
+            self._wire = wire
+            self._outbox.put(self)
         line = self._line
         deadline = now + request.first_byte
-        deadline = min(deadline, total_at)
+        if deadline > total_at:  # noqa: PLR1730 - a branch seldom taken is cheaper here than a call of min()
+            deadline = total_at
         line.deadline = deadline
         if deadline < line.watched:
             line.watchdog.watch(line)
         return response
+
+    def flush(self) -> None:
+        """Send what `begin` left in the outbox."""
+        response, wire = self.response, self._wire
+        self._wire = b""
+        if response is None or self._send is None or not self.keep:
+            return  # it was given up meanwhile
+        try:
+            count = self._send(wire)
+        except BlockingIOError:
+            count = 0
+        except OSError as fault:
+            self.fail(Failure.RESET, f"sending: {fault.strerror}")
+            return
+        response.sent_at = self._clock()
+        if count != response.sent:
+            self._transport.write(wire[count:])
 
     def abort(self) -> None:
         """Close at once."""

@@ -40,11 +40,6 @@ class Line:
         """Whether no request is on it."""
         return not self._taken and (self.connection is None or self.connection.response is None)
 
-    @property
-    def last_used(self) -> int:
-        """When its connection began its last request, 0 when there is none."""
-        return 0 if self.connection is None else self.connection.last_used
-
     def close(self) -> None:
         """Drop the connection; a request on it fails."""
         if self.connection is not None:
@@ -80,8 +75,7 @@ class Line:
             if connection is None:
                 return await self._exchange_anew(request, wire, started, total_at)
             response = connection.begin(request, wire, started, self._clock(), total_at)
-            if not response.ended:
-                await connection
+            await connection
         except (asyncio.CancelledError, GeneratorExit):
             self.close()  # whatever still comes isn't wanted
             raise
@@ -115,8 +109,7 @@ class Line:
         self.connection = connection
         response = connection.begin(request, wire, started, self._clock(), total_at)
         response.reused = False
-        if not response.ended:
-            await connection
+        await connection
         response.connecting, response.tls = phases.connect // 1000, phases.tls // 1000
         response.settle(response.error, response.message)
         return response

@@ -70,6 +70,7 @@ class Response:
     connecting: int
     tls: int
     sending: int
+    """Until the kernel had the last byte; requests go out at the end of a turn of the loop, whose rest is in it."""
     waiting: int
     receiving: int
     duration: int
