@@ -37,6 +37,7 @@ from loadgate_operator.reconcile.model import (
     StoreResult,
     WriteLedger,
 )
+from loadgate_operator.reconcile.progress import STARTS_WITHIN
 
 NOW = 1_764_000_100.0
 STEPS = [{"request": {"name": "seed", "url": "/seed"}, "extract": {"id": {"json": "$.id"}}}]
@@ -236,3 +237,13 @@ def test_what_setup_extracted_shows_in_no_text() -> None:
     start = next(action for action in decide(world, NOW).actions if isinstance(action, StartRunners))
     assert start.setup == {"id": "1"}
     assert "'id'" not in repr(start)
+
+
+@pytest.mark.parametrize(("silence", "reason"), [(0.5, "WaitingForRunners"), (STARTS_WITHIN, "RunnerUnreachable")])
+def test_a_port_that_does_not_answer_yet_is_no_trouble(silence: float, reason: str) -> None:
+    """A container that has just begun takes a moment; only one that stays silent is told of."""
+    silent = RunnerAnswer(1, "b", silent_since=NOW - silence, fault="connection refused")
+    decision = decide(observed(Phase.Starting, run=seen(ARMED[0], silent)), NOW)
+    (reconciling,) = [one for one in decision.status.conditions if one.type == "Reconciling"]
+    assert reconciling.reason == reason
+    assert "1 of 2 runners are armed" in reconciling.message

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from loadgate_operator.reconcile.runners import Runner
     from loadgate_operator.reconcile.view import View
 
+STARTS_WITHIN = 5.0
+"""Seconds that a container which runs may take until its control port answers; before that it is no trouble to tell."""
+
 
 def waiting(view: View, armed: Mapping[int, PodSeen]) -> tuple[Reason, str]:
     """What the start waits for: the first thing that holds it up, and how many runners are armed."""
@@ -41,7 +44,8 @@ def _trouble(view: View, armed: Mapping[int, PodSeen]) -> tuple[Reason, str]:
         return view.seen.trouble
     for pod in pods:
         answer = view.seen.answers.get(pod.uid)
-        if pod.phase == "Running" and answer and answer.silent_since is not None:
+        silent = view.now - answer.silent_since if answer and answer.silent_since is not None else 0.0
+        if pod.phase == "Running" and answer and silent >= STARTS_WITHIN:
             return Reason.RunnerUnreachable, f"pod {pod.name} doesn't answer on its control port ({answer.fault})"
     ended = [pod for pod in view.seen.pods if pod.over and pod.index not in armed]
     if ended:
