@@ -188,6 +188,31 @@ def test_a_template_of_one_expression_says_so():
     assert not template.parse("x${a}").is_literal
 
 
+ARITIES = {
+    "random.int": {2}, "random.float": {2}, "random.choice": set(range(1, 101)), "random.string": {1}, "uuid": {0},
+    "now.unix": {0}, "now.ms": {0}, "now.iso": {0}, "base64": {1}, "urlencode": {1}, "json": {1}, "number": {1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", template.FUNCTIONS)
+def test_a_function_takes_so_many_arguments(name):
+    """No more and no fewer."""
+    taken = set()
+    for count in range(104):
+        try:
+            template.parse(f"${{{name}({', '.join(map(str, range(count)))})}}")
+        except GrammarError:
+            continue
+        taken.add(count)
+    assert taken == ARITIES[name]
+
+
+def test_a_declared_thing_has_a_name_of_so_many_segments():
+    """Validation refuses any other."""
+    assert template.NAME_SPACES == {"secret": 2, "data": 3, "setup": 2}
+    assert all(len(path) in {1, 2} for path in template.BUILT_IN_NAMES)
+
+
 def test_every_function_has_an_example_that_parses():
     """The usage that a hint shows is valid itself."""
     examples = {"lowest": "1", "highest": "2", "length": "8", "value": '"v"', ", …": ""}
