@@ -15,7 +15,7 @@ def main() -> None:
         orphan.die_with(parent)
     from loadgate_runner.command import run  # noqa: PLC0415 - importing takes longer than a parent may live
 
-    sys.exit(run(arguments))
+    run(arguments)
 
 
 if __name__ == "__main__":

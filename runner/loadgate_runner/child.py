@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -38,11 +38,9 @@ def main() -> None:
     raise_descriptor_limit()
     garbage.calm()
     uvloop.run(_serve(socket.socket(fileno=descriptor)))
-    # Iterations may be under way that nobody wants any more.
-    os._exit(0)
 
 
-async def _serve(end: socket.socket) -> None:
+async def _serve(end: socket.socket) -> NoReturn:
     pipe = await Pipe.over(end)
     hello = await pipe.receive()
     part = Part(identity=Identity(**hello["identity"]), process=hello["process"], processes=hello["processes"])
@@ -56,6 +54,7 @@ async def _serve(end: socket.socket) -> None:
     )
     load = Load(Plan.decode(hello["plan"]), part, surroundings)
     await Answerer(pipe, partial(_answer, load)).serve(REFUSALS)
+    orphan.leave(0)
 
 
 async def _answer(load: Maker, what: str, details: dict[str, Any]) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
 from loadgate.plan import Plan, PlanError
-from loadgate_runner import garbage
+from loadgate_runner import garbage, orphan
 from loadgate_runner.limits import raise_descriptor_limit
 from loadgate_runner.load import Load, Part, Surroundings, vus_of
 from loadgate_runner.log import hand_out, log
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from loadgate_runner.maker import Maker
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command. Returns its exit code."""
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Run the command, and end the process with its exit code."""
     cgroup = Cgroup.find()
     try:
         settings = read(arguments, os.environ, cgroup)
         plan = read_plan(settings)
     except (SettingsError, PlanError) as error:
-        return _unusable(str(error))
+        _unusable(str(error))
     except OSError as error:
-        return _unusable(f"cannot read the plan {error.filename}: {error.strerror}")
+        _unusable(f"cannot read the plan {error.filename}: {error.strerror}")
     raise_descriptor_limit()
     garbage.calm()
-    return uvloop.run(_serve(settings, plan, cgroup))
+    uvloop.run(_serve(settings, plan, cgroup))
 
 
 def read_plan(settings: Settings) -> Plan:
@@ -48,8 +48,8 @@ def read_plan(settings: Settings) -> Plan:
     return plan
 
 
-async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> int:
-    return await serve(settings, plan, _maker(settings, plan, cgroup), log, hand_out)
+async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> NoReturn:
+    orphan.leave(await serve(settings, plan, _maker(settings, plan, cgroup), log, hand_out))
 
 
 def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
@@ -67,6 +67,6 @@ def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
     return Load(plan, Part(identity=settings.identity), surroundings)
 
 
-def _unusable(message: str) -> int:
+def _unusable(message: str) -> NoReturn:
     log(message)
-    return EXIT_UNUSABLE
+    orphan.leave(EXIT_UNUSABLE)

@@ -55,6 +55,8 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 env=environ,
+                # A terminal's Ctrl-C is for the parent, which tells the others what it means.
+                start_new_session=True,
             )
         pipe = await Pipe.over(ours)
         pipe.send(
@@ -91,8 +93,10 @@ class Child:
             answer = await self.ask("read", slices=view.slices, warmup=view.warmup)
         except LostError:
             return self._last or Reading(Measurement(), Health())
-        self._last = Reading(Measurement.from_json(answer["measurement"]), Health(**answer["health"]))
-        return self._last
+        reading = Reading(Measurement.from_json(answer["measurement"]), Health(**answer["health"]))
+        if not view.warmup:
+            self._last = reading
+        return reading
 
     async def close(self) -> None:
         """End it, at once."""

@@ -82,7 +82,10 @@ def plan_file(folder: Path, url: str, scenarios: list[dict[str, Any]], **spec: A
             "metadata": {"name": "shop"},
             "spec": {
                 "target": {"url": url},
-                "scenarios": [{"name": f"s{i}", "steps": steps, **s} for i, s in enumerate(scenarios)],
+                "scenarios": [
+                    {"name": f"s{i}", **({} if "script" in s else {"steps": steps}), **s}
+                    for i, s in enumerate(scenarios)
+                ],
                 **spec,
             },
         }

@@ -224,6 +224,36 @@ async def test_a_file_that_is_not_there_fails_the_arming(shop, processes):
     assert "cart.json" in report["message"]
 
 
+STUBBORN = """
+import asyncio
+
+async def journey(user):
+    while True:
+        try:
+            await user.get("/")
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+"""
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_journey_that_withstands_everything_holds_nobody_up(shop, tmp_path, processes):
+    """A script that catches its own cancelling: the run ends all the same, the log says so, the process goes."""
+    (tmp_path / "journeys").mkdir()
+    (tmp_path / "journeys" / "stubborn.py").write_text(STUBBORN)
+    script = {"configMapKeyRef": {"name": "journeys", "key": "stubborn.py"}}
+    vus = {"executor": "constant-vus", "vus": 2, "duration": "300ms", "gracefulStop": "0s", "script": script}
+    runner = await shop([vus], "--processes", processes)
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    report = await runner.until("Finished", within=15)
+    assert any("went on after they were cancelled" in line for line in runner.lines)
+    await runner.post("/ack", sequence=report["sequence"])
+    code, _ = await runner.wait(within=5)
+    assert code == 0
+
+
 async def test_setup_and_teardown_are_done_once_by_who_is_told(shop):
     """Setup's values come back in the state, reach the iterations, and nothing of either is measured."""
     setup = {"steps": [{"request": {"name": "seed", "url": "/seed"}, "extract": {"item": {"json": "$.id"}}}]}

@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import loadgate
+from loadgate.control import RunnerState
 from loadgate.metrics import Histogram
 from loadgate_runner.telemetry.series import BAD_STATUS
 
@@ -33,10 +34,11 @@ def families(snapshot: Snapshot, test: Mapping[str, str]) -> Iterator[str]:
         **test,
         "run": snapshot.run,
         "runner": str(snapshot.runner),
-        "state": snapshot.state,
         "version": loadgate.__version__,
     }
     yield _family("loadgate_runner_info", "gauge", "Which runner of which run this is.", {_labels(info): 1})
+    states: dict[Labels, float] = {(("state", state.value),): int(state == snapshot.state) for state in RunnerState}
+    yield _family("loadgate_runner_state", "gauge", "1 for the state that the runner is in.", states)
     yield from _requests(snapshot)
     yield from _iterations(snapshot)
     yield from _checks(snapshot)
@@ -124,6 +126,8 @@ def _health(snapshot: Snapshot) -> Iterator[str]:
         yield _family(name, "gauge", help_, values)
     help_ = "Series that were merged into others to bound their number."
     yield _family("loadgate_runner_labels_dropped_total", "counter", help_, {(): health.labels_dropped})
+    help_ = "VUs that ended since a unique data source had no row left for them."
+    yield _family("loadgate_runner_data_exhausted_total", "counter", help_, {(): health.data_exhausted})
 
 
 def _histograms(name: str, help_: str, series: Mapping[Labels, Histogram]) -> str:
