@@ -172,6 +172,18 @@ def test_quoted_texts_nest_no_deeper_than_calls_may():
         template.parse(text)
 
 
+@pytest.mark.parametrize(("argument", "deepest"), [("x", 8), ("'x'", 7), ("1", 8)])
+def test_calls_nest_so_deep_and_no_deeper(argument, deepest):
+    """A text counts as a level of its own, since it may hold calls again."""
+    for depth, parses in ((1, True), (deepest, True), (deepest + 1, False)):
+        text = "${" + "json(" * depth + argument + ")" * depth + "}"
+        if parses:
+            assert template.parse(text).functions() == {"json"}
+        else:
+            with pytest.raises(GrammarError, match="deeper"):
+                template.parse(text)
+
+
 def test_names_and_functions_are_found_at_any_depth():
     """Validation sees what is within calls and quoted texts too."""
     found = template.parse('${a}/${base64("${b.c}:${json(d)}")}/${random.int(1, e)}')
