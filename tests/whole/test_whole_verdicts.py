@@ -69,45 +69,6 @@ async def test_a_limit_without_a_sample_is_inconclusive():
     assert kit.doubts(status) == ["NoSamples"]
 
 
-@pytest.mark.parametrize(
-    ("path", "kind", "limit"),
-    [
-        ("/reset", "reset", "5s"),
-        ("/stall", "timeout", "200ms"),
-        ("/garbage", "protocol", "5s"),
-        ("/status/503", None, "5s"),
-    ],
-)
-async def test_a_target_that_misbehaves_gives_failed_samples(path, kind, limit):
-    """Resets, stalls, garbage and errors are samples of their kind; the run goes on to its end, and fails its limit."""
-    async with kit.serving() as target, Embedded() as operator:
-        test = kit.load_test(
-            target,
-            kit.scenario(steps=[kit.get(path)], iterations=10),
-            thresholds={"http_req_failed": ["rate<0.5"]},
-        )
-        test["spec"]["target"]["timeout"] = limit
-        status = await kit.run(operator, test)
-        result = await operator.result(kit.KEY)
-    assert status["phase"] == "Failed", status
-    assert kit.counts(result)[:2] == (10, 10)
-    kinds = {dict(tags).get("error") for tags in result.measurement.requests}
-    assert kinds == {kind}
-
-
-async def test_a_target_that_refuses_gives_failed_samples():
-    """Nobody listens: every request is a failed sample of kind connect."""
-    async with kit.serving() as target:
-        pass
-    async with Embedded() as operator:
-        test = kit.load_test(target, kit.scenario(iterations=10), thresholds={"http_req_failed": ["rate<0.5"]})
-        status = await kit.run(operator, test)
-        result = await operator.result(kit.KEY)
-    assert status["phase"] == "Failed"
-    assert {dict(tags)["error"] for tags in result.measurement.requests} == {"connect"}
-    assert kit.counts(result)[:2] == (10, 10)
-
-
 async def test_an_abort_threshold_ends_the_run_early():
     """AbortOnFail stops the load long before its planned end, and the verdict is Failed."""
     limits = {"http_req_failed": [{"threshold": "rate<0.5", "abortOnFail": True}]}

@@ -32,8 +32,9 @@ class Seen:
 class Target:
     """A server that answers as the path says, and keeps what it saw.
 
-    `/reset` closes with a reset, `/stall` never answers, `/garbage` answers no HTTP, `/status/NNN` answers that status,
-    `/token` answers a token; all else is 200. `?ms=N` waits that long before it answers.
+    `/reset` closes with a reset, `/stall` never answers, `/garbage` answers no HTTP, `/loop` redirects to itself,
+    `/endless-head` and `/endless-body` never stop, `/status/NNN` answers that status, `/token` answers a token; all
+    else is 200. `?ms=N` waits that long before it answers.
     """
 
     seen: list[Seen] = field(default_factory=list)
@@ -79,6 +80,13 @@ class Target:
                 writer.write(b"\x00\x01\x02 this is no HTTP\r\n\r\n")
                 await writer.drain()
                 return False
+            case ["loop"]:
+                writer.write(b"HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n")
+            case ["endless-head"]:
+                await self.flood(writer, b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"y" * 1000 + b"\r\n")
+            case ["endless-body"]:
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n"
+                await self.flood(writer, head, b"z" * 65536)
             case ["status", status]:
                 self.write(writer, int(status), {"error": "as asked"})
             case ["token"]:
@@ -89,6 +97,14 @@ class Target:
         return True
 
     @staticmethod
+    async def flood(writer, head, chunk):
+        """Write without end, as fast as the other side reads."""
+        writer.write(head)
+        while True:
+            writer.write(chunk)
+            await writer.drain()
+
+    @staticmethod
     def write(writer, status, document):
         """An answer in JSON."""
         body = json.dumps(document).encode()
@@ -97,8 +113,8 @@ class Target:
 
 
 @contextlib.asynccontextmanager
-async def serving():
-    """A target on a free port of loopback."""
+async def serving(tls=None):
+    """A target on a free port of loopback, with TLS where a server's SSLContext is given."""
     target = Target()
     connections = set()
 
@@ -110,8 +126,8 @@ async def serving():
         finally:
             connections.discard(task)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    target.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    target.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield target
     finally:

@@ -71,8 +71,10 @@ class Process:
 
     def terminate(self) -> None:
         """Ask it, and no other of its group, to end."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.send_signal(signal.SIGTERM)
+        # Not by the child's own send_signal: that polls, and takes the exit code from who waits for it.
+        if self._child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and all of its group at once."""
