@@ -97,7 +97,10 @@ class RequestHandle:
         ended = response.ended
         if ended >= timeline.ends:
             timeline.roll(ended)
-        began, us = (response.started, response.duration) if due_ns is None else (due_ns, (ended - due_ns) // 1000)
+        if due_ns is None:
+            began, us = response.started, response.duration
+        else:
+            began, us = due_ns, (ended - due_ns) // 1000
         cells = self.judged if began >= self._recorder.judged_from else self.warm
         key = (response.status, response.error, expected)
         cell = cells.get(key)
