@@ -37,7 +37,7 @@ async def serve(folder: Path, address: tuple[str, int]) -> None:
     except OSError as error:
         raise ServiceError(f"{error.filename or folder}: {error.strerror or error}") from error
     async with AsyncExitStack() as stack:
-        operator = Embedded(Options(metrics_address=address, logs=folder / STATE / "logs"))
+        operator = Embedded(Options(metrics_address=address, logs=folder / STATE / "logs", keep_logs=False))
         try:
             await stack.enter_async_context(operator)
         except OSError as error:

@@ -53,7 +53,9 @@ class Options:
     """How the embedded operator runs. Times are seconds."""
 
     logs: Path | None = None
-    """Where runners' logs stay; None: in a private folder, gone at the end."""
+    """Where runners' logs are written; None: in a private folder, gone at the end."""
+    keep_logs: bool = True
+    """Whether logs in a folder of one's own outlive their pods; not for an operator that goes on for months."""
     stop_grace: float = 30.0
     """How long a pod gets between SIGTERM and SIGKILL, at most."""
     metrics_address: tuple[str, int] | None = None
@@ -235,6 +237,7 @@ class Embedded:
         options = self._options
         return LocalOptions(
             logs=options.logs,
+            keep_logs=options.keep_logs,
             stop_grace=options.stop_grace,
             environment=options.environment,
             programs=options.programs,

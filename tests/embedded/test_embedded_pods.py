@@ -284,6 +284,23 @@ async def test_logs_are_bounded(tmp_path):
         assert len(tail_of(cluster.log_path(pod), 100)) == 100
 
 
+@pytest.mark.parametrize(
+    ("folder", "keep", "kept"), [("logs", True, True), ("logs", False, False), (None, True, False)]
+)
+async def test_a_log_goes_with_its_pod_unless_it_is_to_stay(tmp_path, folder, keep, kept):
+    """Logs in a folder that was asked for stay; others don't pile up while the operator runs for months."""
+    logs = tmp_path / folder if folder else None
+    async with cluster_of(tmp_path, "print('words')", logs=logs, keep_logs=keep) as cluster:
+        await cluster.apply(job())
+        (pod,) = await until(lambda: pods(cluster, "Succeeded"))
+        log = cluster.log_path(pod)
+        assert log.exists()
+        await cluster.delete(Kind.JOB, "default", "j")
+        await cluster.apply(job(args=["another"]))
+        await until(lambda: pods(cluster, "Succeeded"))
+        assert log.exists() is kept
+
+
 def test_a_private_folder_is_ours_alone_and_gone_afterwards(tmp_path):
     """Mode 0700, and removed at the end."""
     with private_folder(tmp_path) as folder:

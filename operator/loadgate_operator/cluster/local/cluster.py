@@ -32,7 +32,9 @@ class LocalOptions:
     """How the embedded cluster runs its pods. Times are seconds."""
 
     logs: Path | None = None
-    """Where pods' logs stay; None: in the private folder, gone with it."""
+    """Where pods' logs are written; None: in the private folder, gone with it."""
+    keep_logs: bool = True
+    """Whether logs in a folder of one's own outlive their pods."""
     stop_grace: float = 30.0
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class LocalCluster:
         """The file that a pod's output goes to."""
         if self._kubelet is None:
             raise RuntimeError("the cluster is not running")
-        return self._kubelet.log_of(pod)
+        return self._kubelet.log_of(Key(Kind.POD, pod["metadata"]["namespace"], pod["metadata"]["name"]))
 
     async def stop_pods(self, grace: float) -> None:
         """End every pod: SIGTERM, at most `grace` seconds, SIGKILL."""
@@ -136,6 +138,7 @@ class LocalCluster:
             stop_grace=options.stop_grace,
             programs=options.programs,
             environment=options.environment,
+            keep_logs=options.keep_logs and options.logs is not None,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from loadgate_operator.cluster.local import rules
 from loadgate_operator.cluster.local.pods import KubeletOptions, Node, PodLife
+from loadgate_operator.cluster.local.process import remove_log
 from loadgate_operator.cluster.port import Key, Kind, Object
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Kubelet:
             self._store.delete(pod.key)
         await asyncio.gather(*(pod.task for pod in pods), return_exceptions=True)
 
-    def log_of(self, pod: Object) -> Path:
+    def log_of(self, pod: Key) -> Path:
         """Where the output of a pod goes."""
         return self._node.log_of(pod)
 
@@ -57,6 +58,8 @@ class Kubelet:
         if key.kind != Kind.POD:
             return
         obj = self._store.read(key)
+        if obj is None and not self._node.options.keep_logs:
+            remove_log(self._node.log_of(key))
         if obj is None or rules.is_finished(obj):
             return
         known = self._pods.get(key)

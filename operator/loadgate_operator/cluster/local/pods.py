@@ -50,6 +50,8 @@ class KubeletOptions:
     """The longest that a pod is waited for between SIGTERM and SIGKILL, whatever it asks for."""
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     environment: Mapping[str, str] = field(default_factory=dict)
+    keep_logs: bool = False
+    """Whether a pod's log outlives the pod."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,9 @@ class Node:
     clock: Callable[[], float]
     ports: set[int] = field(default_factory=set)
 
-    def log_of(self, pod: Object) -> Path:
+    def log_of(self, pod: Key) -> Path:
         """Where the output of a pod goes."""
-        return self.options.logs / f"{pod['metadata']['namespace']}.{pod['metadata']['name']}.log"
+        return self.options.logs / f"{pod.namespace}.{pod.name}.log"
 
 
 class PodLife:
@@ -77,7 +79,7 @@ class PodLife:
         self._node = node
         self._store = node.store
         self._clock = node.clock
-        self._log = node.log_of(pod)
+        self._log = node.log_of(key)
         self._port = 0
         self._root = node.options.root / f"{key.namespace}.{key.name}"
         self.task = asyncio.create_task(self._live(), name=str(key))

@@ -103,14 +103,24 @@ def _append(log: Path, chunk: bytes) -> None:
         if file.tell() + len(chunk) <= MOST_LOG:
             file.write(chunk)
             return
-    log.replace(log.with_name(log.name + ".1"))
+    log.replace(_earlier(log))
     log.write_bytes(chunk)
+
+
+def _earlier(log: Path) -> Path:
+    return log.with_name(log.name + ".1")
+
+
+def remove_log(log: Path) -> None:
+    """Remove a log, and what came before it began anew."""
+    for part in (log, _earlier(log)):
+        part.unlink(missing_ok=True)
 
 
 def tail_of(log: Path, limit: int) -> str:
     """The last `limit` bytes of a log and of what came before it began anew; "" where there is none."""
     data = b""
-    for part in (log, log.with_name(log.name + ".1")):
+    for part in (log, _earlier(log)):
         if len(data) < limit and part.exists():
             data = part.read_bytes() + data
     return data[-limit:].decode(errors="replace")
