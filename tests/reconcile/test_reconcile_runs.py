@@ -654,3 +654,25 @@ def test_an_operator_that_was_away_too_long_finds_the_results_in_the_logs(world:
     status = world.settle()
     assert status["phase"] == "Passed"
     assert status["summary"]["requests"] == 2 * WHOLE
+
+
+def test_a_pod_that_took_a_lost_runners_place_is_let_go_when_the_run_is_over(world: World) -> None:
+    """It is stopped and acknowledged like the others, though it never began, and holds no resources for an hour."""
+    world.put(load_test())
+    world.until(Phase.Running)
+    world.live()[0].phase = "Failed"
+    world.settle()
+    assert world.now < world.ever[0].arms_at + 60
+    assert [pod.phase for pod in world.ever] == ["Failed", "Succeeded", "Succeeded"]
+
+
+def test_what_runners_said_is_forgotten_with_their_run(world: World) -> None:
+    """An operator that runs for months keeps nothing of runs that are over and cleared away."""
+    world.put(load_test(ttlSecondsAfterFinished=10))
+    run = world.settle()["run"]["id"]
+    assert world.collector.answers(run)
+    world.advance(20)
+    world.settle()
+    world.advance(20)
+    world.settle()
+    assert not world.collector.answers(run)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RESULT = "result"
 """The component label of a stored result; everything else of a run is needed only by its pods."""
 
+SOON_GONE = 5.0
+"""Seconds until pods that were told to go are looked at again."""
+
 _TTL = float(LoadTestSpec.model_fields["ttl_seconds_after_finished"].default)
 
 
@@ -31,9 +34,11 @@ def clean(view: View, *, just_over: bool = False) -> Decision:
         kept = (*gone, *(owned for owned in waste if owned.kind is Kind.POD))
         mine = [owned for owned in waste if owned not in kept and owned.component != RESULT]
         return Decision((*actions, *(DeleteObject(owned.kind, owned.name, owned.uid) for owned in mine)))
-    if not just_over:
-        actions += _let_go(view)
-    return Decision(tuple(actions), requeue_after=left)
+    letting_go = [] if just_over else list(_let_go(view))
+    # A pod that was told to stop still has to be told that it may exit, and a message may be lost.
+    soon = [SOON_GONE] if letting_go else []
+    waits = [*soon, *([left] if left is not None else [])]
+    return Decision((*actions, *letting_go), requeue_after=min(waits, default=None))
 
 
 def _other_runs(view: View, waste: Iterable[Owned]) -> Iterator[Owned]:
@@ -76,7 +81,13 @@ def _let_go(view: View) -> Iterator[Action]:
     for pod in view.seen.pods:
         answer = view.seen.answers.get(pod.uid)
         report = answer.report if answer else None
-        if pod.over or pod.deleting_since is not None or report is None:
+        if (
+            pod.over
+            or pod.deleting_since is not None
+            or answer is None
+            or report is None
+            or answer.silent_since is not None
+        ):
             continue
         if report.state in {RunnerState.FINISHED, RunnerState.FAILED}:
             sequences[pod.uid] = report.sequence

@@ -164,6 +164,7 @@ class Observer:
         if status is None or status.run is None:
             return None, {}
         run = status.run.id
+        active = status.run.finished_at is None
         job = await self._cluster.read(Kind.JOB, namespace, names.job_name(run))
         raw_pods = await self._cluster.list(Kind.POD, namespace, names.run_selector(run))
         pods = [(raw, pod) for raw in raw_pods if (pod := pod_seen(raw))]
@@ -171,7 +172,9 @@ class Observer:
             return None, {}
         ledger = _ledger(job, self._clock())
         reach = await self._reach(namespace, run, pods)
-        await self._ask(run, ledger, pods, reach)
+        await self._ask(ledger, reach)
+        if active:
+            await self._salvage(run, ledger, pods)
         answers = {answer.uid: answer for answer in self._collector.answers(run)}
         seen = RunSeen(
             job_name=names.job_name(run),
@@ -196,13 +199,14 @@ class Observer:
             if not pod.over and (url := self._cluster.address(raw))
         }
 
-    async def _ask(
-        self, run: str, ledger: Ledger, pods: Sequence[tuple[Object, PodSeen]], reach: Mapping[str, Runner]
-    ) -> None:
+    async def _ask(self, ledger: Ledger, reach: Mapping[str, Runner]) -> None:
         # In the warm-up only slices tell of requests.
         warming = ledger.start_at is not None and self._clock() < ledger.start_at + ledger.warmup
         if reach:
             await self._collector.poll(list(reach.values()), full=warming)
+
+    async def _salvage(self, run: str, ledger: Ledger, pods: Iterable[tuple[Object, PodSeen]]) -> None:
+        """What a runner that is gone measured is in its pod's log, where nobody took it before."""
         known = {answer.uid: answer for answer in self._collector.answers(run)}
         for raw, pod in pods:
             if pod.over and pod.uid in ledger.chosen and not _is_whole(known.get(pod.uid)):

@@ -81,6 +81,7 @@ class Reconciler:
         self._failures: dict[Key, int] = {}
         self._live_written: dict[Key, float] = {}
         self._interrupted: set[Key] = set()
+        self._runs: dict[Key, str] = {}
         self.heartbeat = clock()
         """When the loop last did something, in Unix seconds: the liveness probe looks at it."""
 
@@ -176,12 +177,23 @@ class Reconciler:
         return decision.requeue_after
 
     def _learn(self, key: Key, sight: Sight) -> None:
+        self._forget_runs(key, sight)
         test = sight.observed.test
         if sight.observed.load_test is None:
             self._wakes.forget(key)
             self._live_written.pop(key, None)
         elif test is not None:
             self._wakes.learn(key, _inputs_of(test))
+
+    def _forget_runs(self, key: Key, sight: Sight) -> None:
+        """Let go of what the runners of a run said once there is another run, or none of its pods any more."""
+        run = sight.observed.status.run if sight.observed.status else None
+        before = self._runs.get(key)
+        if before is not None and (run is None or run.id != before or (run.finished_at and not sight.observed.run)):
+            self._collector.forget(before)
+            del self._runs[key]
+        if run is not None and sight.observed.run is not None:
+            self._runs[key] = run.id
 
     async def _act(self, sight: Sight, now: float) -> Decision:
         decision = decide(sight.observed, now)
