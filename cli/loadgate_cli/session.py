@@ -1,7 +1,9 @@
 """From manifests to verdicts: an embedded operator, its progress, its results, and what the exit code is then."""
 
+import asyncio
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from loadgate_operator.cluster.port import ClusterError, Key, Kind
 from loadgate_operator.embedded import Embedded, Options
 
 Object = dict[str, Any]
+
+_BUDGETS_WITHIN = 2.0
+"""Seconds that budgets get to say their word after the last verdict."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ async def execute(bundle: Bundle, *, out: Path | None, form: str) -> Exit:
                 with interrupts.installed():
                     ran = await _run_all(operator, bundle, shown, interrupts)
                     await interrupts.finished()
-            budgets = operator.objects(Kind.PERFORMANCE_BUDGET)
+            budgets = await _budgets(operator, ran)
     except ClusterError as error:
         say(f"cannot run this: {error}")
         return Exit.INVALID
@@ -90,6 +95,26 @@ async def _run(operator: Embedded, key: Key, shown: Display) -> Ran:
     except ResultError as error:
         shown.note(f"{key.name}: the result is damaged: {error}")
     return Ran(key, operator.read(*key) or {}, result)
+
+
+async def _budgets(operator: Embedded, ran: Sequence[Ran]) -> list[Object]:
+    """All budgets, once each says what it has to say of the runs that it judged."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BUDGETS_WITHIN):
+            async for _ in operator.changes():
+                if all(_judged(operator, one) for one in ran):
+                    break
+    return operator.objects(Kind.PERFORMANCE_BUDGET)
+
+
+def _judged(operator: Embedded, one: Ran) -> bool:
+    status = one.obj.get("status") or {}
+    verdict = (one.key.name, (status.get("run") or {}).get("number"))
+    said = (
+        operator.status(Kind.PERFORMANCE_BUDGET, one.key.namespace, name).get("loadTests") or []
+        for name in status.get("budgets") or []
+    )
+    return all(verdict in [(test.get("name"), test.get("run")) for test in tests] for tests in said)
 
 
 def _print(ran: Sequence[Ran], budgets: Sequence[Object], form: str) -> None:

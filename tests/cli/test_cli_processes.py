@@ -185,6 +185,19 @@ def test_json_is_all_that_standard_output_has(manifest: Path):
     assert conditions["Complete"] == conditions["Passed"] == conditions["Ready"] == "True"
 
 
+def test_json_has_the_budgets_word_too(manifest: Path):
+    """A budget's status speaks of the run that was just judged."""
+    budget = (
+        "---\napiVersion: loadgate.dev/v1alpha1\nkind: PerformanceBudget\nmetadata: {name: shop}\n"
+        'spec: {selector: {matchLabels: {app: shop}}, errorRate: {"*": {max: 1%}}}\n'
+    )
+    done = loadgate("run", "-", "-o", "json", stdin=manifest.read_text() + budget)
+    assert done.returncode == 0, done.stderr
+    test, judge = json.loads(done.stdout)["items"]
+    assert test["status"]["budgets"] == ["shop"]
+    assert judge["status"]["loadTests"] == [{"name": "quick", "run": 1, "satisfied": True, "violations": []}]
+
+
 def test_several_tests_run_one_after_another(manifest: Path, tmp_path: Path):
     """Two tests, one of which fails: exit 1, and a folder of results each."""
     text = manifest.read_text()
