@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 
@@ -10,11 +11,14 @@ def log(message: str) -> None:
     """Write a line. A message of several lines stays one event: each further line is indented."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     text = message.rstrip().replace("\n", "\n    ")
-    sys.stderr.write(f"{at} {text}\n")
-    sys.stderr.flush()
+    # Who read the log may be gone; load goes on without it.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{at} {text}\n")
+        sys.stderr.flush()
 
 
 def hand_out(line: str) -> None:
     """Write a line to standard output, which holds nothing but what others read by machine."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -41,6 +40,4 @@ def parent_in(arguments: Sequence[str]) -> int | None:
 
 def leave(code: int) -> NoReturn:
     """End this process now, whatever still runs in it: an iteration may withstand everything but this."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from loadgate_runner.maker import Maker
     from loadgate_runner.settings import Settings
 
+PRINT_SECONDS = 2.0
+"""How long a runner that could go waits for the last snapshot to be printed."""
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -71,14 +74,21 @@ async def _hand_over(
     runner: Runner, linger: float, hurried: asyncio.Event, log: Callable[[str], None], write: Callable[[str], None]
 ) -> None:
     """Print the last snapshot, where the pod's log keeps it, and serve until the operator says that it has it."""
-    if runner.last is not None:
-        data, _ = await asyncio.to_thread(spell, runner.last.encode, slices=True, compress=True)
-        write(LOG_PREFIX + base64.b64encode(data).decode())
+    printing = asyncio.ensure_future(asyncio.to_thread(_print, runner, write))
     try:
         async with asyncio.timeout(linger):
             await _first(runner.acknowledged, hurried)
     except TimeoutError:
         log(f"nobody acknowledged the last snapshot within {linger:g}s")
+    if not hurried.is_set():
+        await asyncio.wait([printing], timeout=PRINT_SECONDS)
+
+
+def _print(runner: Runner, write: Callable[[str], None]) -> None:
+    """In a thread, since whoever reads standard output may be slow, or gone, and the port is still to be served."""
+    if runner.last is not None:
+        data, _ = spell(runner.last.encode, slices=True, compress=True)
+        write(LOG_PREFIX + base64.b64encode(data).decode())
 
 
 def _listen_to_signals(runner: Runner, told: _Told, log: Callable[[str], None]) -> asyncio.Event:

@@ -107,7 +107,14 @@ class RunnerProcess:
     out: list[str] = field(default_factory=list)
 
     @classmethod
-    async def start(cls, plan: Path, *arguments: str, wrapper: tuple[str, ...] = (), **environ: str) -> RunnerProcess:
+    async def start(
+        cls,
+        plan: Path,
+        *arguments: str,
+        wrapper: tuple[str, ...] = (),
+        stdout: int = asyncio.subprocess.PIPE,
+        **environ: str,
+    ) -> RunnerProcess:
         """Start it, and wait until it says where it listens (or ends)."""
         base = ["-m", "loadgate_runner", "--plan", str(plan), "--files", str(plan.parent), "--port", "0"]
         process = await asyncio.create_subprocess_exec(
@@ -115,7 +122,7 @@ class RunnerProcess:
             *base,
             *arguments,
             env={**os.environ, "LOADGATE_RUN": RUN, "LOADGATE_TOKEN": TOKEN, "LOADGATE_POD_UID": "pod-1", **environ},
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 24,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -88,6 +88,7 @@ def test_a_duration_has_14_buckets_that_grow_to_the_count_and_no_status():
     assert (values[0], values[1], buckets["10"], buckets["+Inf"]) == (2, 3, 4, 6)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_name_survives_as_a_label(name):
     """Quotes, backslashes and line breaks in a request's name break nothing."""

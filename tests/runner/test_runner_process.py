@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import os
 import signal
 import socket
@@ -98,6 +99,29 @@ async def test_sigterm_ends_gracefully_and_still_hands_over(shop, processes):
     await runner.post("/ack", sequence=snapshot.sequence)
     code, _ = await runner.wait()
     assert code == 0
+
+
+async def test_nobody_reading_its_output_holds_nobody_up(tmp_path):
+    """A last snapshot larger than the pipe holds, and nobody reads: the port is served, and the runner ends."""
+    server, url = await target()
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    names = [{"request": {"name": f"page {i} {'x' * (i % 50)}", "url": f"/{i}"}} for i in range(300)]
+    plan = plan_file(tmp_path, url, [{**ITERATIONS, "iterations": 8, "steps": names}])
+    runner = await RunnerProcess.start(plan, "--processes", "1", stdout=into)
+    os.close(into)
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.0)
+    report = await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    assert snapshot.sequence == report["sequence"]
+    await runner.post("/ack", sequence=report["sequence"])
+    async with asyncio.timeout(10):
+        assert await runner.process.wait() == 0
+    assert len(os.read(out, 65536)) == 4096
+    os.close(out)
+    await runner.close()
+    server.close()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

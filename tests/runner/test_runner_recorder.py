@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgate.metrics import Histogram, matches, tags_of
@@ -225,6 +225,7 @@ async def test_phases_hold_only_what_took_place():
     assert (stats.sent, stats.received) == (200, 2000)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 20), st.integers(0, 5_000_000), st.sampled_from("abc")), max_size=60))
 def test_slices_and_totals_tell_the_same(samples):
     """Each request is in exactly one slice, that of its end, and in its endpoint's histogram there."""
@@ -249,6 +250,7 @@ def test_slices_and_totals_tell_the_same(samples):
     assert whole.counts == measured.select_requests().duration.counts
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 700), st.sampled_from([1, -1])), max_size=40))
 def test_vu_seconds_are_the_area_under_the_number_of_vus(changes):
     """However long the run and however coarse the slices became, their VU seconds sum to the integral."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgate.plan import pace
@@ -28,6 +28,7 @@ def _active(events: list, t: float) -> int:
     return sum(isinstance(e, Begin) - isinstance(e, Retire) for e in events if e.at <= t)
 
 
+@settings(deadline=None)
 @given(start=st.integers(0, 40), parts=segments, dealt=shares)
 def test_vus_of_all_shares_add_up_to_the_formula(start, parts, dealt):
     """Once a window of spreading is over, the shares' VUs are together what `vus_at` says, at every instant."""
@@ -42,6 +43,7 @@ def test_vus_of_all_shares_add_up_to_the_formula(start, parts, dealt):
         assert _active(events, begin) <= max(pace.vus_at(schedule, begin), _active(events, begin - 1e-9))
 
 
+@settings(deadline=None)
 @given(start=st.integers(0, 40), parts=segments, dealt=shares)
 def test_each_vu_begins_and_retires_in_turn_and_belongs_to_its_share(start, parts, dealt):
     """Events come in order of time; a VU begins only when it is away, retires only when it is there."""
@@ -56,6 +58,7 @@ def test_each_vu_begins_and_retires_in_turn_and_belongs_to_its_share(start, part
             at = event.at
 
 
+@settings(deadline=None)
 @given(
     vus=st.integers(1, 30),
     iterations=st.integers(1, 200),
@@ -85,6 +88,7 @@ def test_iterations_are_dealt_once_each(vus, iterations, per_vu, dealt, asking):
     assert sorted(dealt_numbers) == list(range(iterations * vus if per_vu else iterations))
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(0, 50),
     parts=segments,
