@@ -112,7 +112,10 @@ class Connection(Waiter, asyncio.Protocol):
             self._transport.write(wire)
         else:
             self._wire = wire
-            self._outbox.put(self)
+            outbox = self._outbox
+            if not outbox.waiting:
+                outbox.arm()
+            outbox.waiting.append(self)
         line = self._line
         deadline = now + request.first_byte
         if deadline > total_at:  # noqa: PLR1730 - a branch seldom taken is cheaper here than a call of min()

@@ -18,19 +18,19 @@ class Sender(Protocol):
 class Outbox:
     """Flushes whoever was put in, once, when the loop has done what was ready."""
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_loop", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: list[Sender] = []
+        self.waiting: list[Sender] = []
+        """Append to it, after `arm` where it is empty."""
 
-    def put(self, sender: Sender) -> None:
-        """Have `sender` flushed at the end of this turn."""
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
-        self._waiting.append(sender)
+    def arm(self) -> None:
+        """See that whoever waits is flushed at the end of this turn."""
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting = self.waiting
+        self.waiting = []
         for sender in waiting:
             sender.flush()

@@ -39,9 +39,8 @@ class Waiter:
             self._wakeup = None
             self._context.run(wakeup, self)
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop whose tasks may wait here; asked by the task."""
-        return self._loop
+    get_loop = staticmethod(asyncio.get_running_loop)
+    """The loop whose tasks may wait here; asked by the task, hence a function in C."""
 
     def add_done_callback(self, wakeup: Callable[[Any], object], *, context: Context) -> None:
         """How the task says what resumes it."""

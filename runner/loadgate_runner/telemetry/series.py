@@ -53,14 +53,22 @@ class RequestCell:
             phases[2] = count_us(phases[2], response.tls)
         if response.blocked > 0:
             phases[0] = count_us(phases[0], response.blocked)
-        if (us := response.sending) > 0:
-            if (sending := phases[3]) is None:
-                sending = phases[3] = DenseHistogram()
-            sending.record(us)
-        if (us := response.waiting) > 0:
-            if (waiting := phases[4]) is None:
-                waiting = phases[4] = DenseHistogram()
-            waiting.record(us)
+        sending, us = phases[3], response.sending
+        if sending is not None and 0 < us < INDEXED:
+            sending.counts[INDEX[us]] += 1
+            sending.total += us
+            if us > sending.maximum:  # noqa: PLR1730 - as below
+                sending.maximum = us
+        else:
+            phases[3] = count_us(sending, us)
+        waiting, us = phases[4], response.waiting
+        if waiting is not None and 0 < us < INDEXED:
+            waiting.counts[INDEX[us]] += 1
+            waiting.total += us
+            if us > waiting.maximum:  # noqa: PLR1730 - as below
+                waiting.maximum = us
+        else:
+            phases[4] = count_us(waiting, us)
         if response.receiving > 0:
             phases[5] = count_us(phases[5], response.receiving)
 
