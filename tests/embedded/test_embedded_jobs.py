@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgate_operator.cluster.local.jobs import finished_at, intervals, next_step, pod_of
+from loadgate_operator.cluster.local.jobs import intervals, is_over, next_step, pod_of
 from loadgate_operator.cluster.local.store import timestamp
 from loadgate_operator.manifests.names import INDEX_LABEL
 
@@ -91,7 +91,7 @@ def test_the_deadline_ends_a_job_and_its_pods():
     step = next_step(job(started, activeDeadlineSeconds=10), [pod(0), pod(1, "Succeeded")], NOW)
     assert step.delete == [pod(0)["metadata"]["name"]]
     assert step.status["conditions"][0]["reason"] == "DeadlineExceeded"
-    assert finished_at(job(step.status)) == NOW
+    assert is_over(job(step.status))
 
 
 def test_the_deadline_is_awaited():
@@ -108,14 +108,13 @@ def test_a_suspended_job_has_no_pods():
     assert step.status["conditions"][0]["type"] == "Suspended"
 
 
-@pytest.mark.parametrize(("ttl", "removed", "again"), [(None, False, None), (100, False, 90.0), (10, True, None)])
-def test_a_finished_job_lives_as_long_as_its_ttl(ttl, removed, again):
-    """TtlSecondsAfterFinished removes a Job that ended so long ago; without one it stays."""
+def test_a_job_that_ended_stays_as_it_is():
+    """No pod is made any more, and what still runs is deleted."""
     ended = {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": timestamp(NOW - 10)}]}
-    spec = {} if ttl is None else {"ttlSecondsAfterFinished": ttl}
-    step = next_step(job(ended, **spec), [], NOW)
-    assert step.remove_job is removed
-    assert step.again == again
+    step = next_step(job(ended), [pod(0)], NOW)
+    assert (step.create, step.delete) == ([], [pod(0)["metadata"]["name"]])
+    assert step.status == ended
+    assert step.again is None
 
 
 @given(st.sets(st.integers(0, 40)))

@@ -55,7 +55,11 @@ class RunnerSettings:
 
 
 def runner_job(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -> dict[str, Any]:
-    """The Job of a run, not suspended; its pods arm themselves and wait."""
+    """The Job of a run, not suspended; its pods arm themselves and wait.
+
+    It has no time to live: until its result is stored a pod's log may be the last place that has it, so the operator
+    removes the Job itself.
+    """
     count = test.spec.runners.count
     return {
         "apiVersion": "batch/v1",
@@ -83,14 +87,6 @@ def runner_job(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -
             },
         },
     }
-
-
-def with_ttl(job: dict[str, Any], seconds: int) -> dict[str, Any]:
-    """The same Job, to be removed with its pods `seconds` after it finished.
-
-    Asked for only when the result is stored: until then a pod's log may be the last place that has it.
-    """
-    return {**job, "spec": {**job["spec"], "ttlSecondsAfterFinished": seconds}}
 
 
 def pod_index(pod: dict[str, Any]) -> int | None:

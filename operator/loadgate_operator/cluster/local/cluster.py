@@ -59,18 +59,24 @@ class LocalCluster:
             logs = self._options.logs or root / "logs"
             logs.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._kubelet = Kubelet(self.store, self._kubelet_options(root, logs), self._clock)
-            for loop in (self._kubelet.run(), JobController(self.store, self._clock).run()):
-                task = asyncio.create_task(loop)
-                stack.push_async_callback(_end, task)
+            stack.push_async_callback(_end, asyncio.create_task(self._kubelet.run()))
+            stack.push_async_exit(self._stop_last)
+            # The first to end: a pod that is stopped then gets no successor.
+            stack.push_async_callback(_end, asyncio.create_task(JobController(self.store, self._clock).run()))
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        async with self._stack:
-            if self._kubelet is not None and kind is None:
-                await self._kubelet.stop_all(_LAST_GRACE)
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def _stop_last(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """A moment for pods to end by themselves, unless something went wrong: then there is none to lose."""
+        if kind is None:
+            await self.stop_pods(_LAST_GRACE)
 
     async def read(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """See `Cluster`."""

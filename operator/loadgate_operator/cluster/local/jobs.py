@@ -35,7 +35,6 @@ class JobStep:
 
     create: list[int] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
-    remove_job: bool = False
     status: dict[str, Any] = field(default_factory=dict)
     again: float | None = None
 
@@ -52,8 +51,8 @@ class _Indexes:
 def next_step(job: Object, pods: list[Object], now: float) -> JobStep:
     """What the Job controller would do with a Job that has these pods, at `now` (Unix seconds)."""
     spec, status = job["spec"], job.get("status") or {}
-    if finished_at(job) is not None:
-        return _after_the_end(job, pods, now)
+    if is_over(job):
+        return JobStep(delete=_active_names(pods), status=status)
     if spec.get("suspend"):
         conditions = [_condition("Suspended", "JobSuspended", "Job suspended", now)]
         return JobStep(delete=_active_names(pods), status={"active": 0, "conditions": conditions})
@@ -77,12 +76,12 @@ def next_step(job: Object, pods: list[Object], now: float) -> JobStep:
     return JobStep(create=create, status=base, again=again if again != float("inf") else None)
 
 
-def finished_at(job: Object) -> float | None:
-    """When the Job ended (Unix seconds); None while it hasn't."""
-    for condition in (job.get("status") or {}).get("conditions") or ():
-        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
-            return _seconds(condition["lastTransitionTime"])
-    return None
+def is_over(job: Object) -> bool:
+    """Whether the Job ended, in whichever way."""
+    return any(
+        condition["type"] in {"Complete", "Failed"} and condition["status"] == "True"
+        for condition in (job.get("status") or {}).get("conditions") or ()
+    )
 
 
 def intervals(indexes: Iterable[int]) -> str:
@@ -157,9 +156,6 @@ class JobController:
             return
         pods = self._store.list(Kind.POD, key.namespace, {JOB_LABEL: key.name})
         step = next_step(job, [pod for pod in pods if job["metadata"]["uid"] in rules.owner_uids(pod)], self._clock())
-        if step.remove_job:
-            self._store.delete(key)
-            return
         for name in step.delete:
             self._store.delete(Key(Kind.POD, key.namespace, name))
         for index in step.create:
@@ -248,15 +244,6 @@ def _end(base: dict[str, Any], pods: list[Object], condition: dict[str, str]) ->
     if condition["type"] == "Complete":
         status["completionTime"] = condition["lastTransitionTime"]
     return JobStep(delete=_active_names(pods), status=status)
-
-
-def _after_the_end(job: Object, pods: list[Object], now: float) -> JobStep:
-    """A Job that ended stays as it is, but for its last pods going, and for its own end of life."""
-    ttl, ended = job["spec"].get("ttlSecondsAfterFinished"), finished_at(job)
-    left = None if ttl is None or ended is None else ended + ttl - now
-    if left is not None and left <= 0:
-        return JobStep(remove_job=True)
-    return JobStep(delete=_active_names(pods), status=job["status"], again=left)
 
 
 def _condition(kind: str, reason: str, message: str, now: float) -> dict[str, str]:
