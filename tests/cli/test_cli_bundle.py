@@ -1,13 +1,18 @@
 """Manifests, what they refer to, and changes to them, read as a whole."""
 
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadgate_cli.bundle import Bundle, build
 from loadgate_cli.credentials import Credential
+from loadgate_cli.diagnostics import render
 from loadgate_cli.overrides import parse
 from loadgate_cli.sources import Source
+from loadgate_cli.terminal import Paint
 
 TEST = """\
 apiVersion: loadgate.dev/v1alpha1
@@ -181,3 +186,17 @@ def test_faults_of_one_object_leave_the_others():
     bundle = read(PLAIN, BUDGET.replace("1%", "2"))
     assert len(bundle.all_faults) == 1
     assert [raw["kind"] for raw in bundle.objects] == ["LoadTest"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_nothing_that_is_typed_breaks_the_reading(data: st.DataObject):
+    """However a manifest is mangled, its faults are found and shown, and nothing is raised."""
+    text = data.draw(st.sampled_from([SECRET, BUDGETED, SCRIPT, BUDGET, f"{BUDGETED}---\n{BUDGET}"]))
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(start + 20, len(text))))
+    typed = data.draw(st.text("{}[]:,-&*!|>'\"%@`\n\t\0 a1.#$", max_size=8) | st.text(max_size=4))
+    mangled = text[:start] + typed + text[end:]
+    bundle = read(mangled, changes=data.draw(st.sampled_from([[], [parse("spec.runners.count=2")]])))
+    shown = render(bundle.all_faults, bundle.texts, Paint(io.StringIO()))
+    assert bool(shown) == bool(bundle.all_faults)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -283,6 +284,41 @@ def test_demo_of_a_slow_shop_fails_by_name(tmp_path: Path):
     *_, report, next_step = done.stderr.strip().splitlines()
     assert str(tmp_path / "demo" / "report.html") in report
     assert next_step.startswith("try next:")
+
+
+def test_help_imports_nothing_heavy():
+    """`loadgate --help` and completion stay quick: no models, no network, no renderer is imported for them."""
+    code = "import sys, loadgate_cli.main; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pydantic", "aiohttp", "httpx", "rich", "yaml", "loadgate.api", "loadgate_operator"} & set(modules)
+
+
+def test_a_terminal_sees_progress_drawn_in_place(manifest: Path):
+    """On a terminal the bar is redrawn and gone at the end; standard output has the verdict alone."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in ("CI", "NO_COLOR")}
+    with subprocess.Popen(
+        [*LOADGATE, "run", str(manifest)],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**environment, "TERM": "xterm", "COLUMNS": "80"},
+    ) as process:
+        os.close(theirs)
+        drawn = "".join(_read_all(ours))
+        stdout = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0
+    assert "\x1b[2K" in drawn  # a line is wiped to be drawn anew
+    assert "req/s" in drawn
+    assert "\x1b" not in stdout
+    assert stdout.startswith("✓ Passed")
+
+
+def _read_all(terminal: int) -> Iterator[str]:
+    """What is written to a terminal, until whoever wrote is gone."""
+    with os.fdopen(terminal, "rb", buffering=0) as stream, suppress(OSError):  # Linux says EIO at the end
+        while data := stream.read(4096):
+            yield data.decode(errors="replace")
 
 
 def test_up_runs_what_changes_and_keeps_statuses(manifest: Path, tmp_path: Path):
