@@ -97,7 +97,9 @@ def test_demo_takes_half_a_minute():
     assert plan.tail <= 5
 
 
-@pytest.mark.parametrize(("name", "judged"), [("load", True), ("stress", True), ("spike", True), ("smoke", False)])
+@pytest.mark.parametrize(
+    ("name", "judged"), [("load", True), ("stress", True), ("spike", True), ("smoke", True), ("journey", False)]
+)
 def test_budget_judges_what_it_can(name: str, *, judged: bool):
     """The budget selects the tests that make enough load, and those ask for everything that it limits."""
     (budget,) = bundle("budget.yaml").budgets
