@@ -230,9 +230,9 @@ def test_a_declared_thing_has_a_name_of_so_many_segments():
 
 def test_every_function_has_an_example_that_parses():
     """The usage that a hint shows is valid itself."""
-    examples = {"lowest": "1", "highest": "2", "length": "8", "value": '"v"', ", …": ""}
+    words = {"lowest": "1", "highest": "2", "length": "8", "value": '"v"', ", …": ""}
     for name, function in template.FUNCTIONS.items():
         usage = function.usage
-        for word, example in examples.items():
-            usage = usage.replace(word, example)
+        for word, written in words.items():
+            usage = usage.replace(word, written)
         assert template.parse(f"${{{usage}}}").functions() == {name}
