@@ -381,6 +381,22 @@ def test_only_limits_on_drawn_percentiles_become_lines():
     }
 
 
+def test_the_same_limit_from_two_sources_is_one_line():
+    """A threshold and a budget of the same figure aren't drawn over each other."""
+    texts = {"http_req_duration": ["p(95)<500"]}
+    twice = {**samples.BUDGET, "spec": {"responseTime": {"*": {"p95": "500ms"}}}}
+    drawn = charts(samples.result(samples.passed().measurement, limits=texts, budgets=[twice]))["limits"]
+    assert drawn == {"all requests": [{"of": "p95", "ms": 500.0, "broken": False}]}
+
+
+def test_a_run_without_checks_has_no_table_of_them():
+    """Requests alone make no empty table of checks or of failures."""
+    bare = samples.changed(samples.passed().measurement, checks={})
+    text = render_html(samples.result(bare))
+    assert "<summary>Checks" not in text
+    assert "<summary>Failed requests" not in text
+
+
 def test_markup_escapes_all_but_markup():
     """Text is escaped, markup isn't, and nothing is left out but None."""
     made = tag("p", 'a<b & "c"', tag("b", "x"), None, raw("<i>y</i>"), title='"<', class_="n", hidden=True, id=None)

@@ -24,6 +24,7 @@ _STATES: dict[str, tuple[str, Tone]] = {
 }
 _LONGEST_NAME = 48
 _MOST_FAILURES = 10
+_FIGURES_IN_A_LINE = 6
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,11 @@ def _headline(result: Result) -> Iterator[Line]:
 
 def _figures(result: Result) -> Iterator[Line]:
     yield ()
-    spans: list[Span] = [Span("  ")]
-    for name, value in rows.key_figures(result):
-        if len(spans) > 1:
-            spans.append(Span("   "))
-        spans += (Span(value, "strong"), Span(f" {name}", "quiet"))
-        if len(spans) > 16:
-            yield tuple(spans)
-            spans = [Span("  ")]
-    if len(spans) > 1:
+    found = rows.key_figures(result)
+    for at in range(0, len(found), _FIGURES_IN_A_LINE):
+        spans = [Span(" ")]
+        for name, value in found[at : at + _FIGURES_IN_A_LINE]:
+            spans += (Span(f" {value}", "strong"), Span(f" {name}  ", "quiet"))
         yield tuple(spans)
 
 
