@@ -82,6 +82,11 @@ def budget(**spec: Any) -> dict[str, Any]:
     }
 
 
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    """A user's ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+
+
 class Crash(BaseException):
     """The operator dies: nothing of ours catches it."""
 

@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, load_test
+from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, config_map, load_test
 
 from loadgate.api.conditions import Phase
 from loadgate.api.validate import validate_loadtest
@@ -258,7 +258,17 @@ def _passes(world: World, number: int) -> None:
         world.advance(min(after or 0.0, 5.0) or 0.01)
 
 
+def _inputs(world: World, number: int) -> None:
+    """The rows that some specs take come, change and go."""
+    if number % 3:
+        world.put(config_map("rows", **{"rows.csv": f"a\n{number % 4}\n"}))
+    else:
+        world.remove(Key(Kind.CONFIG_MAP, NAMESPACE, "rows"))
+
+
 OPERATIONS = {
+    "inputs": _inputs,
+    "interrupt": lambda world, _: world.interrupt(),
     "passes": _passes,
     "crash": lambda world, number: world.reconcile(crash_after=number % 6),
     "time": lambda world, number: world.advance((0.3, 1, 2, 6, 12, 25, 45, 400)[number % 8]),
@@ -290,6 +300,8 @@ WEIGHTS = {
     "budget": 1,
     "delete": 2,
     "restart": 1,
+    "inputs": 1,
+    "interrupt": 1,
 }
 SPECS: list[dict[str, Any]] = [
     {},
@@ -299,6 +311,7 @@ SPECS: list[dict[str, Any]] = [
     {"startDeadline": "20s", "deadline": "20s", "ttlSecondsAfterFinished": 0},
     {"scenarios": [{**SCENARIO, "duration": "90s"}], "teardown": {"steps": STEPS}},
     {"scenarios": [{**SCENARIO, "duration": "90s"}], "runners": {"count": 1}},
+    {"data": {"rows": {"csv": {"configMapKeyRef": {"name": "rows", "key": "rows.csv"}}}}, "startDeadline": "40s"},
 ]
 History = list[tuple[str, int]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, load_test
+from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, config_map, load_test
 
 from loadgate.api.conditions import Phase
 from loadgate.control import RunnerState
@@ -23,10 +23,6 @@ def world() -> Iterator[World]:
     out = World()
     yield out
     out.close()
-
-
-def config_map(name: str, **data: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
 
 
 def phases(world: World) -> list[str]:
