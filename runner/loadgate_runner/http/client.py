@@ -57,7 +57,7 @@ class Client:
             origin, path, key = request.origin, request.path, request.key
         line = self._lines.get(key) or self._new_line(key, request, origin)
         connection = line.connection
-        if connection is None or connection.response is not None:
+        if connection is None or connection.busy:
             response = await line.exchange(request, wire, started, total_at)
         else:
             response = connection.begin(request, wire, started, started, total_at)

@@ -31,7 +31,10 @@ _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
 
 
 class Connection(Waiter, asyncio.Protocol):
-    """Free while `response` is None. `keep` says whether another request may follow."""
+    """`busy` from `begin` until who asked goes on; `response` is there while its answer isn't whole.
+
+    `keep` says whether another request may follow.
+    """
 
     __slots__ = (
         "_body",
@@ -44,13 +47,14 @@ class Connection(Waiter, asyncio.Protocol):
         "_lean",
         "_limits",
         "_line",
-        "_outbox",
         "_parser",
         "_pieces",
         "_send",
         "_total_at",
         "_transport",
+        "_turn",
         "_wire",
+        "busy",
         "fresh",
         "keep",
         "response",
@@ -61,7 +65,7 @@ class Connection(Waiter, asyncio.Protocol):
         self._clock = line.network.clock
         self._limits = line.network.limits
         self._line = line
-        self._outbox = line.network.outbox
+        self._turn = line.network.turn
         self._wire = b""
         self._lean: Any = None
         self._full: Any = None
@@ -69,6 +73,7 @@ class Connection(Waiter, asyncio.Protocol):
         self._transport = cast("asyncio.Transport", None)
         self._send: Callable[[bytes], int] | None = None
         self.response: Response | None = None
+        self.busy = False
         self.fresh = False
         self.keep = True
 
@@ -83,7 +88,7 @@ class Connection(Waiter, asyncio.Protocol):
     # ---- what a line does with it
 
     def send_by(self, plain: socket.socket) -> None:
-        """Send on a plain socket from the outbox. A loop's transport would queue, too, but not say when it has sent."""
+        """Send on a plain socket, at the end of a turn: a loop's transport wouldn't say when it has sent."""
         self._send = plain.send
 
     def begin(self, request: Request, wire: bytes, started: int, now: int, total_at: int) -> Response:
@@ -106,16 +111,16 @@ class Connection(Waiter, asyncio.Protocol):
         response.reused = True
         response.sent = len(wire)
         self.response = response
-        self.fresh = True
+        self.busy = self.fresh = True
         self._total_at = total_at
         if self._send is None:
             self._transport.write(wire)
         else:
             self._wire = wire
-            outbox = self._outbox
-            if not outbox.waiting:
-                outbox.arm()
-            outbox.waiting.append(self)
+            turn = self._turn
+            turn.asking.append(self)
+            if not turn.armed:
+                turn.arm()
         line = self._line
         deadline = now + request.first_byte
         if deadline > total_at:  # noqa: PLR1730 - a branch seldom taken is cheaper here than a call of min()
@@ -125,8 +130,13 @@ class Connection(Waiter, asyncio.Protocol):
             line.watchdog.watch(line)
         return response
 
+    def resume(self) -> None:
+        """Let who asked go on, as part of the loop's turn."""
+        self.busy = False
+        self.wake()
+
     def flush(self) -> None:
-        """Send what `begin` left in the outbox."""
+        """Send what `begin` left for the end of the turn."""
         response, wire = self.response, self._wire
         self._wire = b""
         if response is None or self._send is None or not self.keep:
@@ -152,7 +162,7 @@ class Connection(Waiter, asyncio.Protocol):
         """End the request in flight with a failure, and the connection with it."""
         self._end(self._clock(), kind, message)
         self.abort()
-        self.wake()
+        self.resume()
 
     def late(self) -> None:
         """The request's time is over."""
@@ -194,7 +204,10 @@ class Connection(Waiter, asyncio.Protocol):
                         response.body = body = data[len(head) :]
                         response.size = len(body)
                 self.response = None
-                self.wake()
+                turn = self._turn
+                turn.answered.append(self)
+                if not turn.armed:
+                    turn.arm()
                 return
             self._begin_to_read(request)
         self._read(response, data, now)
@@ -210,7 +223,7 @@ class Connection(Waiter, asyncio.Protocol):
         self._line.lost(self)
         if self.response is not None:
             self._end(self._clock(), *self._cut_off(self.response, exc))
-            self.wake()
+            self.resume()
         self._lean = self._full = self._parser = None  # each holds a method of this object
         self._send = None
 
@@ -253,7 +266,9 @@ class Connection(Waiter, asyncio.Protocol):
             return
         if self._complete:
             self._end(now)
-            self.wake()
+            self._turn.answered.append(self)
+            if not self._turn.armed:
+                self._turn.arm()
 
     def _gather(self, response: Response, data: bytes) -> bool:
         """Keep the pieces of a head together until it is whole; False where there are too many."""

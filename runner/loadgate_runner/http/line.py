@@ -38,7 +38,7 @@ class Line:
     @property
     def idle(self) -> bool:
         """Whether no request is on it."""
-        return not self._taken and (self.connection is None or self.connection.response is None)
+        return not self._taken and (self.connection is None or not self.connection.busy)
 
     def close(self) -> None:
         """Drop the connection; a request on it fails."""

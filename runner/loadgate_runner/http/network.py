@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from loadgate_runner.http.dial import Dialer
-from loadgate_runner.http.outbox import Outbox
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.settings import TLS, Limits
 from loadgate_runner.http.tls import Resumption, build_context
+from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
 from loadgate_runner.http.watchdog import Watchdog
 
@@ -26,7 +26,7 @@ class Network:
         self.loop = loop or asyncio.get_running_loop()
         self.clock = clock
         self.limits = limits or Limits()
-        self.outbox = Outbox(self.loop)
+        self.turn = Turn(self.loop)
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0
         """Connections of all VUs that stand now."""

@@ -1,0 +1,50 @@
+"""One turn of the loop in three strides: all answers are taken in, then all VUs go on, then all requests go out.
+
+Sending each request as it is made would wake the target's process once per request, and waking a process on another
+core costs more than all else that a request costs; sent together, the first wakes it and finds it busy with the rest.
+And a VU that went on as soon as its answer is there would hold up the answers behind it, which would be timed too long.
+"""
+
+import asyncio
+from typing import Protocol
+
+
+class Exchange(Protocol):
+    """A connection with a request or an answer on it. Both are called from the loop, within no task."""
+
+    def resume(self) -> None:
+        """The answer is there: let the VU go on."""
+
+    def flush(self) -> None:
+        """Send the request."""
+
+
+class Turn:
+    """What the rest of the loop's turn has to do. Append to a list, then `arm` unless it is armed."""
+
+    __slots__ = ("_loop", "answered", "armed", "asking")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.armed = False
+        self.answered: list[Exchange] = []
+        self.asking: list[Exchange] = []
+
+    def arm(self) -> None:
+        """See that everything is done once the loop is through with what is ready."""
+        self.armed = True
+        self._loop.call_soon(self._complete)
+
+    def _complete(self) -> None:
+        try:
+            while self.answered or self.asking:
+                answered, self.answered = self.answered, []
+                for exchange in answered:
+                    exchange.resume()
+                asking, self.asking = self.asking, []
+                for exchange in asking:
+                    exchange.flush()
+        finally:
+            self.armed = False
+            if self.answered or self.asking:  # the process is told to end, but others may yet want to finish
+                self.arm()
