@@ -216,9 +216,9 @@ def test_the_embedded_result_is_machine_readable():
     assert embedded["result"]["run"]["number"] == 7
     assert "measurement" not in embedded["result"]
     drawn = embedded["charts"]
-    assert len(drawn["time"]) == len(drawn["requests"]) == len(drawn["latency"]["all requests"]["p95"])
+    assert len(drawn["time"]) == len(drawn["requests"]) == len(drawn["latency"]["*"]["p95"])
     assert set(samples.ENDPOINTS) < set(drawn["latency"])
-    assert drawn["limits"]["all requests"][0]["of"] in {"p95", "p99"}
+    assert drawn["limits"]["*"][0]["of"] in {"p95", "p99"}
     assert {one["ms"] for one in drawn["limits"]["products"]} == {300.0, 500.0}
 
 
@@ -330,9 +330,7 @@ def test_series_have_gaps_where_nothing_was_measured():
     measurement.slices.at(0).requests = 1
     measurement.slices.at(2).failed = 3
     drawn = charts(samples.result(measurement, limits={}, budgets=[]))
-    assert drawn["latency"] == {
-        "all requests": {"p50": [41.0, None, None], "p95": [41.0, None, None], "p99": [41.0, None, None]}
-    }
+    assert drawn["latency"] == {"*": {"p50": [41.0, None, None], "p95": [41.0, None, None], "p99": [41.0, None, None]}}
     assert drawn["requests"] == [1.0, 0.0, 0.0]
     assert drawn["failed"] == [0.0, 0.0, 3.0]
     assert drawn["distribution"] == {}
@@ -376,7 +374,7 @@ def test_only_limits_on_drawn_percentiles_become_lines():
     }
     drawn = charts(samples.result(samples.passed().measurement, limits=texts, budgets=[]))["limits"]
     assert drawn == {
-        "all requests": [{"of": "p95", "ms": 500.0, "broken": False}],
+        "*": [{"of": "p95", "ms": 500.0, "broken": False}],
         "login": [{"of": "p99", "ms": 800.0, "broken": False}],
     }
 
@@ -386,7 +384,7 @@ def test_the_same_limit_from_two_sources_is_one_line():
     texts = {"http_req_duration": ["p(95)<500"]}
     twice = {**samples.BUDGET, "spec": {"responseTime": {"*": {"p95": "500ms"}}}}
     drawn = charts(samples.result(samples.passed().measurement, limits=texts, budgets=[twice]))["limits"]
-    assert drawn == {"all requests": [{"of": "p95", "ms": 500.0, "broken": False}]}
+    assert drawn == {"*": [{"of": "p95", "ms": 500.0, "broken": False}]}
 
 
 def test_a_run_without_checks_has_no_table_of_them():

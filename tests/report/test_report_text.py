@@ -144,6 +144,9 @@ def test_invisible_signs_are_spelt_out():
         ("<=", -0.5, False, "50% over"),
         (">", -0.05, False, "5% short"),
         (">=", 3.0, True, "300% to spare"),
+        ("<", -8.99, False, "899% over"),
+        ("<", -46.47, False, "47 times the limit"),
+        (">", 9.0, True, "10 times the limit"),
         ("==", None, True, "-"),
     ],
 )

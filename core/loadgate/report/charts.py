@@ -14,7 +14,7 @@ from loadgate.metrics.histogram import bounds_of
 from loadgate.metrics.names import PHASES
 from loadgate.metrics.slices import Slice
 from loadgate.verdict import by_endpoint
-from loadgate.verdict.budgets import ALL
+from loadgate.verdict.budgets import ALL, EVERYTHING
 from loadgate.verdict.figures import MILLISECONDS
 from loadgate.verdict.limits import THRESHOLD
 
@@ -40,7 +40,7 @@ def charts(result: Result) -> dict[str, Any]:
     slices = result.measurement.slices
     pieces = dense(slices)
     drawn = [figures.name for figures in by_endpoint(result.measurement, DRAWN_ENDPOINTS)]
-    latency = {ALL: percentiles(piece.duration for piece in pieces)}
+    latency = {EVERYTHING: percentiles(piece.duration for piece in pieces)}
     for name in drawn:
         latency[name] = percentiles(piece.endpoints.get(name, Histogram()) for piece in pieces)
     return {
@@ -75,11 +75,11 @@ def _drawn_limit(limit: LimitResult) -> tuple[str, str] | None:
     if limit.unit != MILLISECONDS or percentile not in PERCENTILES or limit.op not in {"<", "<="}:
         return None
     if limit.source != THRESHOLD:
-        return about, percentile
+        return EVERYTHING if about == ALL else about, percentile
     selector = parse_metric(about)
     if selector.metric != "http_req_duration" or [key for key, _ in selector.tags] not in ([], ["name"]):
         return None
-    return (selector.tags[0][1] if selector.tags else ALL), percentile
+    return (selector.tags[0][1] if selector.tags else EVERYTHING), percentile
 
 
 def dense(slices: Slices, most: int | None = None) -> list[Slice]:

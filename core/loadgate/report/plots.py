@@ -10,7 +10,7 @@ from loadgate.report import charts, drawings, rows
 from loadgate.report.blocks import data_table, part
 from loadgate.report.markup import Markup, join, tag
 from loadgate.verdict import by_endpoint
-from loadgate.verdict.budgets import ALL
+from loadgate.verdict.budgets import ALL, EVERYTHING
 
 if TYPE_CHECKING:
     from loadgate.report.result import Result
@@ -52,8 +52,8 @@ def over_time(result: Result) -> Markup:
 
 
 def _latency_tools(result: Result) -> Markup:
-    names = [ALL, *(figures.name for figures in by_endpoint(result.measurement, charts.DRAWN_ENDPOINTS))]
-    options = [tag("option", rows.printable(name), value=name) for name in names]
+    names = [figures.name for figures in by_endpoint(result.measurement, charts.DRAWN_ENDPOINTS)]
+    options = [tag("option", ALL, value=EVERYTHING), *(tag("option", rows.printable(n), value=n) for n in names)]
     return join(
         tag("label", "Endpoint ", for_="endpoint", class_="js-only"),
         tag("select", *options, id="endpoint", class_="js-only"),

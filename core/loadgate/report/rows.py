@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 NONE = "-"
 """A cell without a figure."""
 
+_MANY_TIMES = 9.0
+"""From ten times the limit on, a margin in percent says nothing to anyone."""
+
 SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 """How a limit compares, as people write it."""
 
@@ -82,6 +85,8 @@ def margin(limit: LimitResult) -> str:
     """`12% to spare`, `37% over`, `5% short`."""
     if limit.margin is None:
         return NONE
+    if abs(limit.margin) >= _MANY_TIMES:
+        return f"{abs(limit.margin) + 1:.0f} times the limit"
     share = abs(limit.margin) * 100
     percent = f"{share:.0f}%" if share >= 10 else f"{significant(share, 2)}%"
     if limit.passed:

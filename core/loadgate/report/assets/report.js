@@ -5,7 +5,7 @@
 
   const root = document.documentElement;
   const charts = JSON.parse(document.getElementById("loadgate-data").textContent).charts;
-  const ALL = "all requests";
+  const EVERYTHING = "*";
   const plots = [];
 
   root.classList.add("js");
@@ -114,7 +114,7 @@
     ctx.textAlign = "right";
     ctx.textBaseline = "bottom";
     ctx.setLineDash([3 * devicePixelRatio, 4 * devicePixelRatio]);
-    for (const limit of charts.limits[endpoint] || []) {
+    for (const limit of Object.hasOwn(charts.limits, endpoint) ? charts.limits[endpoint] : []) {
       const y = Math.round(u.valToPos(limit.ms, "y", true)) + 0.5;
       if (y < bbox.top || y > bbox.top + bbox.height) continue;
       ctx.strokeStyle = ctx.fillStyle = colour(limit.broken ? "bad" : "soft");
@@ -167,7 +167,7 @@
     return { splits: (_, axisIndex, low, high) => logMarks(low, high), filter: (_, all) => all, values: (_, all) => all.map(ms) };
   }
 
-  let endpoint = ALL;
+  let endpoint = EVERYTHING;
   let logarithmic = false;
 
   const drawings = {
