@@ -163,7 +163,7 @@ async def test_a_server_that_stalls_runs_into_a_limit(said, serve, client):
     peer = await first_then(serve, said, end="stall")
     response = await client.send(prepare("GET", peer.origin, b"/", options=SHORT))
     assert response.error is Failure.TIMEOUT
-    limit = 100_000 if said else 50_000
+    limit = 99_000 if said else 49_000  # loops count in whole milliseconds
     assert limit <= response.duration < limit + 2_000_000
     assert ("whole answer" if said else "first byte") in response.message
 
@@ -229,8 +229,8 @@ async def test_a_connection_that_nobody_accepts_times_out(client):
         with socket.create_connection(("127.0.0.1", origin.port)):
             response = await client.send(prepare("GET", origin, b"/", options=SHORT))
     assert response.error is Failure.TIMEOUT
-    assert 50_000 <= response.duration < 2_000_000
-    assert response.connecting >= 50_000
+    assert 49_000 <= response.duration < 2_000_000
+    assert response.connecting >= 49_000
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure(client):
