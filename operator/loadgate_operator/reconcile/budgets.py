@@ -22,7 +22,7 @@ MOST_TESTS = 100
 
 
 @dataclass(frozen=True)
-class TestSeen:
+class SeenTest:
     """A LoadTest that the budget judges. `verdict` is the stored result's, where it was needed and could be read."""
 
     name: str
@@ -38,7 +38,7 @@ class BudgetSeen:
     faults: Sequence[Fault]
     generation: int
     before: BudgetStatus
-    tests: Sequence[TestSeen] = ()
+    tests: Sequence[SeenTest] = ()
 
 
 def decide_budget(seen: BudgetSeen, now: float) -> BudgetStatus:
@@ -70,7 +70,7 @@ def decide_budget(seen: BudgetSeen, now: float) -> BudgetStatus:
     )
 
 
-def _judged(test: TestSeen, budget: PerformanceBudget, before: JudgedTest | None) -> JudgedTest:
+def _judged(test: SeenTest, budget: PerformanceBudget, before: JudgedTest | None) -> JudgedTest:
     """A test under way, or one whose verdict isn't over this budget yet, stands where it stood."""
     status, name = test.status, budget.metadata.name
     run = status.run
@@ -82,7 +82,7 @@ def _judged(test: TestSeen, budget: PerformanceBudget, before: JudgedTest | None
     return JudgedTest(name=test.name, run=run.number, satisfied=satisfied, violations=violations)
 
 
-def _violations(test: TestSeen, source: str) -> list[Violation]:
+def _violations(test: SeenTest, source: str) -> list[Violation]:
     if test.verdict is not None:
         # A budget that only warns changes no verdict, and so is in no test's own status.
         counted = tuple(replace(limit, enforced=True) for limit in test.verdict.limits)

@@ -10,7 +10,7 @@ from loadgate.api.status import BudgetStatus, LoadTestStatus
 from loadgate.api.validate import validate_budget, validate_loadtest
 from loadgate.verdict import select_budgets
 from loadgate_operator.cluster.port import Kind
-from loadgate_operator.reconcile.budgets import BudgetSeen, TestSeen
+from loadgate_operator.reconcile.budgets import BudgetSeen, SeenTest
 from loadgate_operator.reconcile.observe import read_status
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ async def observe_budget(cluster: Cluster, observer: Observer, raw: Object) -> B
 
 async def _tests(
     cluster: Cluster, observer: Observer, namespace: str, budget: PerformanceBudget
-) -> AsyncIterator[TestSeen]:
+) -> AsyncIterator[SeenTest]:
     for raw in await cluster.list(Kind.LOAD_TEST, namespace):
         test, _ = observer.validate(raw, validate_loadtest)
         if test is not None and select_budgets(test, [budget]):
             status = read_status(raw) or LoadTestStatus()
-            yield TestSeen(test.metadata.name, status, await _verdict(observer, namespace, budget, status))
+            yield SeenTest(test.metadata.name, status, await _verdict(observer, namespace, budget, status))
 
 
 async def _verdict(
