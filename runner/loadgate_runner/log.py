@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 
 def log(message: str) -> None:
-    """Write a line. A message of several lines stays one event: each further line is indented."""
+    """Write a line. A message of several lines (a traceback) becomes one, so that a line is an event."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    text = message.rstrip().replace("\n", "\n    ")
+    text = " | ".join(line for line in message.splitlines() if line.strip())
     # Who read the log may be gone; load goes on without it.
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{at} {text}\n")

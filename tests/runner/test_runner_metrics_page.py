@@ -100,3 +100,28 @@ def test_a_runner_that_measured_nothing_has_a_page():
     """Before the start there is valid text as well."""
     found = _read(Snapshot("run-1", 0, "uid", 0, 1.0, "Armed", 0.0))
     assert found["loadgate_vus", ()] == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 20_000_000), max_size=200))
+def test_buckets_count_what_is_not_above_their_bound(times):
+    """Each bucket agrees with the histogram's own count below its bound, and the last one is the count."""
+    found = _read(_snapshot(times=tuple(times)))
+    whole = Histogram([*times, 950, 30_000_000])
+    for bound in BUCKETS:
+        labels = (("le", f"{bound:g}"), ("name", "home"), ("scenario", "s"))
+        assert found["loadgate_http_request_duration_seconds_bucket", labels] == whole.below(round(bound * 1e6))
+
+
+def test_a_page_of_a_thousand_names_comes_in_small_pieces():
+    """The load loop gets its turn between any two: no piece has more than one series of a histogram."""
+    requests = {
+        tags_of(scenario="s", name=f"n{i}", method="GET", group="", status="200", expected_response="true"): (
+            RequestStats(Histogram([i]))
+        )
+        for i in range(1000)
+    }
+    snapshot = Snapshot("run-1", 0, "uid", 0, 1.0, "Running", 0.0, measurement=Measurement(requests=requests))
+    pieces = list(families(snapshot, {}))
+    assert len(pieces) > 2000
+    assert all(piece.count("_bucket") <= 14 for piece in pieces)

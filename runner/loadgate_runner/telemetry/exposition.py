@@ -6,12 +6,15 @@ and no `status` label, so that a runner has some hundreds of series, not thousan
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import loadgate
 from loadgate.control import RunnerState
 from loadgate.metrics import Histogram
+from loadgate.metrics.histogram import value_of
 from loadgate_runner.telemetry.series import BAD_STATUS
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def families(snapshot: Snapshot, test: Mapping[str, str]) -> Iterator[str]:
-    """Each metric family as text, so that the caller can let others run in between.
+    """The page in pieces, some of them empty, each quick to make: between any two the caller may let others run.
 
     `test` holds the labels of `loadgate_runner_info` that the snapshot doesn't know: test and namespace.
     """
@@ -62,10 +65,11 @@ def _requests(snapshot: Snapshot) -> Iterator[str]:
             phases[_labels({**dict(_pick(tags, "scenario", "name")), "phase": phase})].merge(histogram)
         sent += stats.sent
         received += stats.received
+        yield ""
     yield _family("loadgate_http_requests_total", "counter", "Requests that ended, failed ones included.", counts)
     yield _family("loadgate_http_request_failures_total", "counter", "Requests that failed, by kind.", failures)
     help_ = "Time from sending (open model: from when it was due) to the end of the answer."
-    yield _histograms("loadgate_http_request_duration_seconds", help_, durations)
+    yield from _histograms("loadgate_http_request_duration_seconds", help_, durations)
     yield _summaries("loadgate_http_request_phase_seconds", "Time of the phases that took place.", phases)
     yield _family("loadgate_data_sent_bytes_total", "counter", "Bytes of requests, before TLS.", {(): sent})
     yield _family("loadgate_data_received_bytes_total", "counter", "Bytes of answers, before TLS.", {(): received})
@@ -83,7 +87,7 @@ def _iterations(snapshot: Snapshot) -> Iterator[str]:
         durations[scenario].merge(stats.duration)
     yield _family("loadgate_iterations_total", "counter", "Iterations that ended, by outcome.", counts)
     yield _family("loadgate_dropped_iterations_total", "counter", "Iterations due that could not begin.", dropped)
-    yield _histograms("loadgate_iteration_duration_seconds", "Time that completed iterations took.", durations)
+    yield from _histograms("loadgate_iteration_duration_seconds", "Time that completed iterations took.", durations)
     measurement = snapshot.measurement
     yield _family("loadgate_vus", "gauge", "Virtual users at work.", {(): measurement.vus})
     yield _family("loadgate_vus_max", "gauge", "The most virtual users so far.", {(): measurement.vus_max})
@@ -130,15 +134,21 @@ def _health(snapshot: Snapshot) -> Iterator[str]:
     yield _family("loadgate_runner_data_exhausted_total", "counter", help_, {(): health.data_exhausted})
 
 
-def _histograms(name: str, help_: str, series: Mapping[Labels, Histogram]) -> str:
-    lines: dict[str, float] = {}
+def _histograms(name: str, help_: str, series: Mapping[Labels, Histogram]) -> Iterator[str]:
+    yield _text(name, "histogram", help_, {})
     for labels, histogram in sorted(series.items()):
-        for bound in BUCKETS:
-            bucket = (*labels, ("le", f"{bound:g}"))
-            lines[f"{name}_bucket{_braces(bucket)}"] = histogram.below(round(bound * 1e6))
-        lines[f"{name}_bucket{_braces((*labels, ('le', '+Inf')))}"] = histogram.count
-        lines |= _sum_and_count(name, labels, histogram)
-    return _text(name, "histogram", help_, lines)
+        bounds = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+        counts = zip(bounds, _cumulative(histogram), strict=True)
+        lines: dict[str, float] = {f"{name}_bucket{_braces((*labels, ('le', le)))}": count for le, count in counts}
+        yield _lines(lines | _sum_and_count(name, labels, histogram))
+
+
+def _cumulative(histogram: Histogram) -> list[int]:
+    """For each bound, and for no bound, how many samples aren't above it."""
+    counts = [0] * (len(BUCKETS) + 1)
+    for index, n in histogram.counts.items():
+        counts[bisect_left(BUCKETS, value_of(index) / 1e6)] += n
+    return list(accumulate(counts))
 
 
 def _summaries(name: str, help_: str, series: Mapping[Labels, Histogram]) -> str:
@@ -159,7 +169,11 @@ def _family(name: str, kind: str, help_: str, values: Mapping[Labels, float]) ->
 
 def _text(name: str, kind: str, help_: str, lines: Mapping[str, float]) -> str:
     head = f"# HELP {name} {help_}\n# TYPE {name} {kind}\n"
-    return head + "".join(f"{series} {_number(value)}\n" for series, value in lines.items())
+    return head + _lines(lines)
+
+
+def _lines(lines: Mapping[str, float]) -> str:
+    return "".join(f"{series} {_number(value)}\n" for series, value in lines.items())
 
 
 def _number(value: float) -> str:
