@@ -106,6 +106,12 @@ def test_any_scalar_parses_or_is_refused(value):
     assert "\n" not in described
 
 
+@pytest.mark.parametrize(("length", "described"), [(97, "is " + "x" * 97), (98, "is " + "x" * 96 + "…")])
+def test_a_long_operand_is_cut_in_the_description(length, described):
+    """To a hundred characters in all."""
+    assert matcher.describe(matcher.parse("x" * length)) == described
+
+
 def test_names_are_those_of_the_operand():
     """Validation sees the variables that a matcher reads."""
     assert matcher.parse("${x}-${y.z}").names() == {("x",), ("y", "z")}

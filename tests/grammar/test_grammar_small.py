@@ -21,6 +21,7 @@ from loadgate.api.grammar.think import parse_think
         ("200..204", {200, 201, 202, 203, 204}, "200..204"),
         ([200, "304", "401..402"], {200, 304, 401, 402}, "200 or 304 or 401..402"),
         (999, {999}, "999"),
+        (100, {100}, "100"),
     ],
 )
 def test_a_status_accepts_these(value, statuses, described):

@@ -141,6 +141,30 @@ def test_a_selector_written_down_reads_back_as_itself(metric, tags):
     assert threshold.parse_metric(str(found)) == found
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a", 'a{group:""}', "a{name:login}", 'a{name:"x, y"}', "a{name:' say \"hi\"'}", "a{name:add to cart,scenario:s}"],
+)
+def test_a_selector_is_written_without_needless_quotes(text):
+    """It names limits in reports."""
+    assert str(threshold.parse_metric(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["p(99.9)<=0.5", "avg<1500", "count>1000000000000000.0", "rate>0.1", "value==-3", "max<1e+20"]
+)
+def test_an_expression_is_written_as_people_do(text):
+    """Whole numbers without a fraction, as far as they are exact."""
+    assert str(threshold.parse_expression(text)) == text
+
+
+def test_a_wrong_tag_is_pointed_at():
+    """By its place in the whole text."""
+    with pytest.raises(GrammarError) as raised:
+        threshold.parse_metric("abc{x:1,y}")
+    assert raised.value.position == 8
+
+
 def test_a_value_with_a_double_quote_is_quoted_singly():
     """Either kind of quote can stand within the other."""
     found = MetricSelector("a", (("name", 'say "hi", all'),))
