@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
@@ -364,3 +365,70 @@ async def test_iterations_that_wait_for_nothing_leave_the_loop_to_others():
     stage.hire = lambda vu: Instant(stage, vu)
     await _run(_constant(2, 1), stage)
     assert ticks > 100
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_laws_of_the_open_model_in_random_scenarios(seed):
+    """Whatever the line, the VUs, the shares, the answer's time and the moment of a stop: nothing is lost or doubled."""
+    random = Random(seed)
+    segments = [
+        Segment(duration=random.choice([0.0, 0.5, 2.0]), target=random.randint(0, 60))
+        for _ in range(random.randint(1, 4))
+    ]
+    segments.append(Segment(duration=1.0, target=random.randint(0, 60)))
+    most = random.randint(1, 12)
+    schedule = ArrivalSchedule(
+        start=random.randint(0, 60), time_unit=1.0, segments=segments, pre_allocated_vus=1, max_vus=most
+    )
+    runners = random.randint(1, 4)
+    stages = [FakeStage(takes=random.choice([0.01, 0.1, 0.7])) for _ in range(runners)]
+    drives = [
+        Drive(executor_of(schedule, Share.of(i, runners)), stage, graceful_stop=random.choice([0.0, 0.3, 5.0]))
+        for i, stage in enumerate(stages)
+    ]
+    running = [asyncio.ensure_future(drive.run()) for drive in drives]
+    stop_at = random.choice([None, random.uniform(0, 6)])
+    if stop_at is not None:
+        await asyncio.sleep(stop_at)
+        for drive in drives:
+            drive.stop(graceful=random.random() < 0.5)
+    await asyncio.gather(*running)
+    begun = sorted(number for stage in stages for _, number, _, _ in stage.begun)
+    ended = sorted(number for stage in stages for number in stage.completed + stage.interrupted)
+    dropped = sum(len(stage.dropped) for stage in stages)
+    assert begun == ended == sorted(set(begun))
+    assert len({vu for stage in stages for vu in stage.hired}) == sum(len(stage.hired) for stage in stages) <= most
+    instants = pace.Arrivals(schedule)
+    due = [instants.due(k) for k in range(pace.arrivals(schedule))]
+    if stop_at is None:
+        assert len(begun) + dropped == len(due)
+    else:
+        assert len(begun) + dropped <= len(due)
+        assert len(begun) + dropped >= sum(at < stop_at - 0.001 for at in due)
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_laws_of_the_closed_model_in_random_scenarios(seed):
+    """Every begun iteration ends once, none begins after the end, VUs at work never exceed what was asked for."""
+    random = Random(seed)
+    segments = [
+        Segment(duration=random.choice([0.0, 1.0, 3.0]), target=random.randint(0, 15))
+        for _ in range(random.randint(1, 5))
+    ]
+    segments.append(Segment(duration=2.0, target=random.randint(0, 15)))
+    grace = random.choice([0.0, 0.5, 5.0])
+    schedule = VUSchedule(start=random.randint(0, 15), segments=segments, graceful_ramp_down=grace)
+    runners = random.randint(1, 3)
+    stages = [FakeStage(takes=random.choice([0.05, 0.4, 3.0])) for _ in range(runners)]
+    await asyncio.gather(
+        *(_run(schedule, stage, share=Share.of(i, runners), graceful=1.0) for i, stage in enumerate(stages))
+    )
+    until = sum(segment.duration for segment in segments)
+    most = max(schedule.start, *(segment.target for segment in segments))
+    numbers = [number for stage in stages for _, number, _, _ in stage.begun]
+    assert len(numbers) == len(set(numbers))
+    assert sorted(numbers) == sorted(n for stage in stages for n in stage.completed + stage.interrupted)
+    assert all(at < until for stage in stages for at, *_ in stage.begun)
+    assert all(stage.clock() <= until + 1.01 for stage in stages)
+    assert all(active <= most for stage in stages for _, active in stage.curve)
+    assert all(stage.active == 0 and stage.dismissed == len(stage.hired) for stage in stages)

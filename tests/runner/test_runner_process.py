@@ -180,6 +180,18 @@ async def test_sigkill_of_a_child_is_noticed_and_said(shop):
     await _gone(children)
 
 
+async def test_a_child_lost_while_armed_fails_the_start(shop):
+    """There is no load by half of the processes: the runner has failed as soon as it is to begin."""
+    runner = await shop([STEADY], "--processes", "2")
+    await runner.until("Armed")
+    children = _children(runner.process.pid)
+    children[1].kill()
+    await _gone(children[1:])
+    await runner.post("/start", in_seconds=0.0)
+    report = await runner.until("Failed", within=10)
+    assert "SIGKILL" in report["message"]
+
+
 async def test_a_runner_that_dies_with_its_parent_does(shop, tmp_path):
     """With --die-with-parent a SIGKILL of whoever started the runner ends it and its children."""
     server, url = await target()
