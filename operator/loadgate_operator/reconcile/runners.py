@@ -63,12 +63,12 @@ class Runner:
 
 def chosen(run: RunSeen, now: float, settings: Settings) -> list[Runner]:
     """The runners of the ledger, by index."""
-    return [_stand(run, index, now, settings) for index in range(len(run.ledger.chosen))]
+    pods = {pod.uid: pod for pod in run.pods}
+    return [_stand(run, index, pods.get(uid), now, settings) for index, uid in enumerate(run.ledger.chosen)]
 
 
-def _stand(run: RunSeen, index: int, now: float, settings: Settings) -> Runner:
+def _stand(run: RunSeen, index: int, pod: PodSeen | None, now: float, settings: Settings) -> Runner:
     uid = run.ledger.chosen[index]
-    pod = next((pod for pod in run.pods if pod.uid == uid), None)
     answer = run.answers.get(uid)
     stand, why = _judge(answer, pod, now, settings)
     if stand is Stand.LOST and (other := _replacement(run.pods, index, uid)):
