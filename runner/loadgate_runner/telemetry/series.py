@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgate.metrics import CheckStats, DenseHistogram, Histogram, IterationStats, RequestStats
+from loadgate.metrics import CheckStats, DenseHistogram, IterationStats, RequestStats
 from loadgate.metrics.histogram import BUCKETS, INDEX, INDEXED, index_of
 from loadgate.metrics.measurement import CounterStats, GaugeStats, TrendStats
+from loadgate_runner.telemetry.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from loadgate.metrics import Tags
     from loadgate_runner.http import Failure, Response
     from loadgate_runner.telemetry.recorder import Recorder
-    from loadgate_runner.telemetry.timeline import Timeline, Track
+    from loadgate_runner.telemetry.timeline import Timeline
 
 PHASES = ("blocked", "connecting", "tls", "sending", "waiting", "receiving")
 BAD_STATUS = "status"
@@ -22,14 +23,6 @@ BAD_STATUS = "status"
 
 Split = tuple[int, "Failure | None", bool]
 """What each response decides: status, kind of failure, whether it was expected."""
-
-
-def count_us(histogram: DenseHistogram | None, us: int) -> DenseHistogram | None:
-    """Record `us` microseconds, in a histogram that is made when it is first needed."""
-    if us > 0:
-        histogram = histogram or DenseHistogram()
-        histogram.record(us)
-    return histogram
 
 
 class RequestCell:
@@ -40,44 +33,34 @@ class RequestCell:
     def __init__(self) -> None:
         self.duration = DenseHistogram()
         self.counts = self.duration.counts
-        self.service: DenseHistogram | None = None
-        self.phases: list[DenseHistogram | None] = [None] * len(PHASES)
+        self.service = Track()
+        self.phases = tuple(Track() for _ in PHASES)
         self.sent = 0
         self.received = 0
 
     def add_phases(self, response: Response) -> None:
         """Record the phases that took place: on a connection that stands, sending and waiting."""
-        phases = self.phases
+        blocked, connecting, tls, sending, waiting, receiving = self.phases
         if not response.reused:
-            phases[1] = count_us(phases[1], response.connecting)
-            phases[2] = count_us(phases[2], response.tls)
+            if response.connecting > 0:
+                connecting.record(response.connecting)
+            if response.tls > 0:
+                tls.record(response.tls)
         if response.blocked > 0:
-            phases[0] = count_us(phases[0], response.blocked)
-        sending, us = phases[3], response.sending
-        if sending is not None and 0 < us < INDEXED:
-            sending.counts[INDEX[us]] += 1
-            sending.total += us
-            if us > sending.maximum:  # noqa: PLR1730 - as below
-                sending.maximum = us
-        else:
-            phases[3] = count_us(sending, us)
-        waiting, us = phases[4], response.waiting
-        if waiting is not None and 0 < us < INDEXED:
-            waiting.counts[INDEX[us]] += 1
-            waiting.total += us
-            if us > waiting.maximum:  # noqa: PLR1730 - as below
-                waiting.maximum = us
-        else:
-            phases[4] = count_us(waiting, us)
+            blocked.record(response.blocked)
+        if response.sending > 0:
+            sending.record(response.sending)
+        if response.waiting > 0:
+            waiting.record(response.waiting)
         if response.receiving > 0:
-            phases[5] = count_us(phases[5], response.receiving)
+            receiving.record(response.receiving)
 
     def stats(self) -> RequestStats:
         """The same as what is merged and sent."""
         return RequestStats(
             duration=self.duration.to_histogram(),
-            service=self.service.to_histogram() if self.service else Histogram(),
-            phases={name: h.to_histogram() for name, h in zip(PHASES, self.phases, strict=True) if h},
+            service=self.service.copy(),
+            phases={name: track.copy() for name, track in zip(PHASES, self.phases, strict=True) if track.counts},
             sent=self.sent,
             received=self.received,
         )
@@ -125,7 +108,7 @@ class RequestHandle:
         if us > track.maximum:  # noqa: PLR1730 - likewise
             track.maximum = us
         if due_ns is not None:
-            cell.service = count_us(cell.service, response.duration)
+            cell.service.record(response.duration)
         sent, received = response.sent, response.received
         cell.sent += sent
         cell.received += received

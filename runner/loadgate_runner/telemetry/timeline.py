@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgate.metrics import Histogram, Slice, Slices
-from loadgate.metrics.histogram import bounds_of
+from loadgate.metrics import Slice, Slices
+from loadgate_runner.telemetry.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from loadgate.metrics import Histogram
 
 SECOND = 1_000_000_000
 NOT_YET = 1 << 62
@@ -16,33 +18,6 @@ NOT_YET = 1 << 62
 
 MOST_ENDPOINTS = 50
 """Endpoints with a histogram of their own in each slice: the first ones met. The others count in the total only."""
-
-
-class Track:
-    """One endpoint's durations in the current slice."""
-
-    __slots__ = ("counts", "maximum", "total")
-
-    def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
-        self.total = 0
-        self.maximum = 0
-
-    def take(self) -> Histogram:
-        """What was counted, as a histogram; counting begins anew."""
-        out = self.copy()
-        self.__init__()  # type: ignore[misc]  # the same object stays in the handles
-        return out
-
-    def copy(self) -> Histogram:
-        """What was counted so far."""
-        out = Histogram()
-        if self.counts:
-            out.counts = dict(self.counts)
-            out.count = sum(out.counts.values())
-            out.total, out.maximum = self.total, self.maximum
-            out.minimum = min(bounds_of(min(out.counts))[0], self.maximum)
-        return out
 
 
 class Timeline:
