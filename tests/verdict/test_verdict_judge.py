@@ -124,6 +124,14 @@ def test_the_sentence_says_what_decided(limits, doubts, message):
     assert decide(limits, doubts).message == message
 
 
+def test_a_sentence_stays_one():
+    """However long a doubt's message is, the verdict's fits into a condition."""
+    found = decide([HELD], [Doubt(DoubtReason.SetupFailed, "x" * 5000, "setup")])
+    assert len(found.message) == 1024
+    assert found.message.endswith("…")
+    assert len(decide([], [], aborted="x" * 5000).message) == 1024
+
+
 def test_the_worst_limit_is_named():
     """Of several broken limits the sentence names the one that is broken by most, or can't be put as a share."""
     measurement = measured(1.0, a=[400] * 10)

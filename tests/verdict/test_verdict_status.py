@@ -20,7 +20,7 @@ from loadgate.verdict import (
     totals,
     violations_of,
 )
-from loadgate.verdict.status import cut
+from loadgate.verdict.figures import cut
 from loadgate.verdict.summary import completed
 
 

@@ -67,3 +67,8 @@ def _faithful(value: float, limit: float, unit: str, digits: int) -> bool:
     rounded, shown = float(f"{value:.{digits}g}"), float(f"{limit:.{_EXACT}g}")
     whole = unit == SHARE and (rounded == 1) != (value == 1)
     return (rounded < shown) == (value < limit) and (rounded > shown) == (value > limit) and not whole
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters; where something is left out it ends in an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"

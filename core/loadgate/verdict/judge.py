@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from loadgate.api.conditions import DoubtReason, Outcome
 from loadgate.verdict.budgets import judge_budget
 from loadgate.verdict.doubts import LESS_LOAD, Doubt
+from loadgate.verdict.figures import cut
 from loadgate.verdict.limits import LimitResult
 from loadgate.verdict.thresholds import judge_thresholds
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from loadgate.api.budget import PerformanceBudget
     from loadgate.api.limits import Threshold
     from loadgate.metrics import Measurement
+
+LONGEST_MESSAGE = 1024
+"""Characters. A condition's message is made of it, and a person reads it; all of it is in the limits and doubts."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ def decide(
     counting = tuple(doubt for doubt in everything if doubt.reason not in tolerated)
     borne = tuple(doubt for doubt in everything if doubt.reason in tolerated)
     outcome = Outcome.Aborted if aborted else _outcome(limits, counting)
-    return Verdict(outcome, tuple(limits), counting, aborted or _message(outcome, limits, counting), borne)
+    message = cut(aborted or _message(outcome, limits, counting), LONGEST_MESSAGE)
+    return Verdict(outcome, tuple(limits), counting, message, borne)
 
 
 def _cut_short(crossed: Sequence[LimitResult]) -> Doubt:

@@ -17,6 +17,7 @@ from loadgate.api.status import (
     Violation,
 )
 from loadgate.api.units import format_duration, format_ratio
+from loadgate.verdict.figures import cut
 from loadgate.verdict.summary import by_endpoint, dropped, totals
 
 if TYPE_CHECKING:
@@ -61,11 +62,6 @@ def doubts_of_verdict(verdict: Verdict) -> list[DoubtStatus]:
         for doubt in (*verdict.doubts, *verdict.tolerated)
     )
     return _within(doubts, DOUBT_BYTES)[:MAX_DOUBTS]
-
-
-def cut(text: str, most: int) -> str:
-    """A text of at most so many characters; where something is left out it ends in an ellipsis."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _texts(figures: Figures) -> dict[str, Any]:
