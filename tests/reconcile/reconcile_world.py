@@ -29,7 +29,7 @@ from loadgate_operator.reconcile.ledger import ANNOTATION, Ledger
 from loadgate_operator.reconcile.reconciler import Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from loadgate.api.conditions import Phase
     from loadgate_operator.collect.answers import Runner
@@ -232,6 +232,8 @@ class World:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     starts: list[tuple[str, int, str]] = field(default_factory=list)
+    watch_ends: bool = False
+    changes: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
 
@@ -261,6 +263,10 @@ class World:
             change(obj)
             obj.pop("status", None)
             self.apply(obj)
+
+    def changed(self, key: Key) -> None:
+        """Tell a watch of a change."""
+        self.changes.put_nowait(key)
 
     def interrupt(self) -> None:
         """Whoever runs the operator calls the test's run off."""
@@ -540,8 +546,11 @@ class _Port:
         line = base64.b64encode(zstandard.compress(seen.snapshot(self._world.now).encode())).decode()
         return f"hello\n{LOG_PREFIX}{line}\n"
 
-    def watch(self) -> Any:
-        raise AssertionError("passes are made by hand here")
+    async def watch(self) -> AsyncIterator[Key]:
+        for key in list(self._world.objects):
+            yield key
+        while not self._world.watch_ends:
+            yield await self._world.changes.get()
 
 
 class _Client:
