@@ -1,12 +1,13 @@
 """A VU's HTTP client: its own connections and cookies, redirects followed, failures as values."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.decode import Undecodable, decode
 from loadgate_runner.http.failures import Failure
-from loadgate_runner.http.headers import Headers, final_head
+from loadgate_runner.http.headers import END, Headers, final_head
 from loadgate_runner.http.line import Line
 from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request
@@ -15,6 +16,10 @@ from loadgate_runner.http.urls import Origin, follow
 
 _AS_GET = frozenset({301, 302, 303})
 _REDIRECTS = _AS_GET | {307, 308}
+_MAY_ASK = re.compile(
+    rb"-(?:cookie|encoding):", re.IGNORECASE
+)  # Set-Cookie, Content- and Transfer-Encoding; or a value
+_ONE = b"1"[0]  # "HTTP/1.1 1xx"
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -72,7 +77,9 @@ class Client:
         response.path = path
         if response.plain:
             return response
-        response = await self._attend(line, response, wire, total_at)
+        if response.error is not None or line.connection is None or not line.connection.keep:
+            response = await self._again(line, response, wire, total_at)
+        self._attend(line, response)
         if response.status in _REDIRECTS and request.max_redirects and response.error is None:
             response = await self._follow(request, response, headers, body, total_at)
         if not request.needs_head:
@@ -99,7 +106,16 @@ class Client:
         response = await line.exchange(request, wire, self._clock(), total_at)
         response.origin = origin
         response.path = path
-        return await self._attend(line, response, wire, total_at)
+        response = await self._again(line, response, wire, total_at)
+        self._attend(line, response)
+        return response
+
+    async def _again(self, line: Line, response: Response, wire: bytes, total_at: int) -> Response:
+        """See to a line that isn't as before; the response may be that of a second attempt then."""
+        origin, path = response.origin, response.path
+        response = await line.again(response, wire, total_at)
+        response.origin, response.path = origin, path
+        return response
 
     def _new_line(self, key: "Hashable", request: Request, origin: Origin) -> Line:
         """A line to an origin that this VU hasn't been at, or not lately."""
@@ -111,33 +127,38 @@ class Client:
         self._lines[key] = line
         return line
 
-    async def _attend(self, line: Line, response: Response, wire: bytes, total_at: int) -> Response:
+    def _attend(self, line: Line, response: Response) -> None:
         """Do what an answer asks for beyond being counted. Where it asks for nothing, the request takes note of it."""
-        if response.error is not None or line.connection is None or not line.connection.keep:
-            origin, path = response.origin, response.path
-            response = await line.again(response, wire, total_at)
-            response.origin, response.path = origin, path
-        found = final_head(response.head or b"")
-        if found is None:
-            return response
-        response.head = head = (response.head or b"")[found[0] : found[1]]
-        lower = head.lower()
-        sets_cookies, encoded = b"\r\nset-cookie:" in lower, b"\r\ncontent-encoding:" in lower
-        if sets_cookies:
-            for text in Headers(head).all("set-cookie"):
-                self.cookies.store(response.origin, response.path, text)
-        if encoded:
-            self._unpack(response)
-        asks = sets_cookies or encoded or response.error is not None or response.status in _REDIRECTS or found[0] > 0
-        if not asks and line.connection is not None and b"\r\ntransfer-encoding:" not in lower:
-            response.request.plain = (head, response.received, response.status)
-        return response
-
-    def _unpack(self, response: Response) -> None:
-        """Undo a body's content coding."""
-        if not response.body:
+        head = response.head
+        if head is None:
             return
-        codings = Headers(response.head or b"").get("content-encoding") or ""
+        end = head.find(END) + len(END)
+        if end < len(END):
+            return
+        interim = head[9] == _ONE
+        if interim:
+            start, end = final_head(head) or (0, 0)
+            head = head[start:end]
+        elif end != len(head):
+            head = head[:end]
+        response.head = head
+        if _MAY_ASK.search(head) is not None:
+            self._grant(response, Headers(head))
+        elif (
+            response.error is None and not interim and line.connection is not None and response.status not in _REDIRECTS
+        ):
+            response.request.plain = (head, response.received, response.status)
+
+    def _grant(self, response: Response, headers: Headers) -> None:
+        """Store cookies, undo codings."""
+        for text in headers.all("set-cookie"):
+            self.cookies.store(response.origin, response.path, text)
+        codings = headers.get("content-encoding")
+        if codings is not None and response.body:
+            self._unpack(response, codings)
+
+    def _unpack(self, response: Response, codings: str) -> None:
+        """Undo a body's content coding."""
         whole = not response.truncated and response.error is None
         try:
             response.body, complete = decode(codings, response.body, self._network.limits.decoded, whole=whole)

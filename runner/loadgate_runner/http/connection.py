@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http.line import Line
 
 _UNREADABLE = (HttpParserError, HttpParserUpgrade)
+_LINE_ENDS = b"\r\n"
 _NO_PIECES = bytearray()
 _SWITCHING = 101  # the one interim status that is final, since what follows it isn't HTTP
 _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
@@ -253,6 +254,9 @@ class Connection(Waiter, asyncio.Protocol):
     def _read(self, response: Response, data: bytes, now: int) -> None:
         first = not response.received
         response.received += len(data)
+        if first and data[0] in _LINE_ENDS:  # the parser would skip them, and a head would begin we know not where
+            self.fail(Failure.PROTOCOL, "not an HTTP/1.1 answer: it begins with an empty line")
+            return
         try:
             self._parser.feed_data(data)
         except _UNREADABLE as fault:
