@@ -107,6 +107,14 @@ def test_a_size_is_in_bytes(text, size):
     assert parse_size(text) == size
 
 
+@pytest.mark.parametrize(("prefix", "power"), [("k", 1), ("K", 1), ("M", 2), ("G", 3)])
+def test_every_unit_of_size(prefix, power):
+    """By a thousand, or with an `i` by 1024."""
+    assert parse_size(f"3{prefix}B") == 3 * 1000**power
+    if prefix != "k":
+        assert parse_size(f"3{prefix}i") == parse_size(f"3{prefix}iB") == 3 * 1024**power
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1XB", "KiB", "1" * 100, "\u0661"])
 def test_a_wrong_size_is_refused(text):
     """Only ASCII digits with a known unit."""
