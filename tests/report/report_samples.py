@@ -284,3 +284,10 @@ def noted() -> Result:
 def changed(instance: Any, **fields: Any) -> Any:
     """A copy of a frozen thing with other values."""
     return replace(instance, **fields)
+
+
+@cache
+def aborted() -> Result:
+    """A run that was called off, judged by a budget that only warns."""
+    soft = {**BUDGET, "spec": {**BUDGET["spec"], "enforcement": "Warn"}}
+    return result(measured(seconds=40, slow=9.0), limits={}, budgets=[soft], aborted="spec.suspend is true")

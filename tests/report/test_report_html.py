@@ -26,6 +26,7 @@ RESULTS = {
     "failed": samples.failed,
     "inconclusive": samples.inconclusive,
     "empty": samples.empty,
+    "aborted": samples.aborted,
 }
 VOID = {"meta", "br", "link"}
 
@@ -130,7 +131,8 @@ def test_the_policy_allows_exactly_what_is_in_the_page():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("passed", "Passed"), ("failed", "Failed"), ("inconclusive", "Inconclusive")]
+    ("name", "words"),
+    [("passed", "Passed"), ("failed", "Failed"), ("inconclusive", "Inconclusive"), ("aborted", "Aborted")],
 )
 def test_the_verdict_is_on_top(name, words):
     """Title, first heading and the page's mood say the outcome."""
@@ -168,6 +170,20 @@ def test_it_reads_without_javascript():
     assert "node-1" in text
     assert "loadgate 0.1.0" in text
     assert "uPlot 1.6.32" in text
+
+
+def test_a_name_at_the_beginning_of_a_sentence_keeps_its_spelling():
+    """Words begin large, names of fields don't."""
+    assert ">spec.suspend is true.</p>" in page_of("aborted")
+    assert ">The setup failed, so no load was made: POST /login answered 500.</p>" in page_of("empty")
+
+
+def test_a_broken_limit_that_only_warns_is_told_from_one_that_counts():
+    """A warning is neither green nor red: it says that it is only a warning."""
+    page = Page(page_of("aborted"))
+    assert page.all("tr", **{"class": "warned"})
+    assert not page.all("tr", **{"class": "broken"})
+    assert "broken, only a warning" in page_of("aborted")
 
 
 def test_doubts_are_shown_only_where_there_are_any():

@@ -37,7 +37,10 @@ def verdict(result: Result) -> Markup:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    """A message as a sentence; a field's or a metric's name at its beginning keeps its spelling."""
+    first, _, _ = text.partition(" ")
+    begun = text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+    return begun if text.endswith((".", "!", "?")) else f"{begun}."
 
 
 def _meta(result: Result) -> Markup:
