@@ -69,7 +69,20 @@ class RequestCell:
 class RequestHandle:
     """Samples of one step's requests, split by what each response decides."""
 
-    __slots__ = ("_open", "_recorder", "_timeline", "_track", "judged", "tags", "warm")
+    __slots__ = (
+        "_open",
+        "_recorder",
+        "_timeline",
+        "_track",
+        "_usual",
+        "_usual_cells",
+        "_usual_status",
+        "judged",
+        "tags",
+        "warm",
+    )
+
+    _usual: RequestCell
 
     def __init__(
         self, recorder: Recorder, tags: Tags, track: Track, make: Callable[[RequestHandle, Split, bool], RequestCell]
@@ -81,6 +94,16 @@ class RequestHandle:
         self._timeline: Timeline = recorder.timeline
         self._track = track
         self._open = make
+        self._usual_cells: dict[Split, RequestCell] | None = None
+        self._usual_status = 0
+
+    def _cell_for(self, cells: dict[Split, RequestCell], key: Split) -> RequestCell:
+        cell = cells.get(key)
+        if cell is None:
+            cell = cells[key] = self._open(self, key, cells is self.judged)
+        if key[2]:
+            self._usual, self._usual_cells, self._usual_status = cell, cells, key[0]
+        return cell
 
     def record(self, response: Response, expected: bool, due_ns: int | None) -> None:  # noqa: FBT001 - a port's
         """Count one request. It is judged by when it was due or started, and drawn in the slice in which it ended."""
@@ -93,10 +116,10 @@ class RequestHandle:
         else:
             began, us = due_ns, (ended - due_ns) // 1000
         cells = self.judged if began >= self._recorder.judged_from else self.warm
-        key = (response.status, response.error, expected)
-        cell = cells.get(key)
-        if cell is None:
-            cell = cells[key] = self._open(self, key, cells is self.judged)
+        if expected and cells is self._usual_cells and response.status == self._usual_status:
+            cell = self._usual  # as the last one: nothing to look up
+        else:
+            cell = self._cell_for(cells, (response.status, response.error, expected))
         index = INDEX[us] if us < INDEXED else min(index_of(us), BUCKETS - 1)
         duration, track = cell.duration, self._track
         cell.counts[index] += 1
