@@ -117,6 +117,7 @@ class Pod:
     setups: int = 0
     teardown: BlockState = BlockState.NONE
     teardowns: int = 0
+    teardown_hangs: bool = False
     mute_until: float = 0.0
     deleting_at: float | None = None
     stuck: bool = False
@@ -138,7 +139,7 @@ class Pod:
             self.state = RunnerState.ARMED
         if self.setup is BlockState.RUNNING and now >= self.setup_ends_at:
             self.setup = BlockState.FAILED if self.message else BlockState.DONE
-        if self.teardown is BlockState.RUNNING:
+        if self.teardown is BlockState.RUNNING and not self.teardown_hangs:
             self.teardown = BlockState.DONE
         if self.state is RunnerState.ARMED and self.begins_at is not None and now >= self.begins_at:
             self.state = RunnerState.RUNNING

@@ -672,3 +672,99 @@ def test_what_runners_said_is_forgotten_with_their_run(world: World) -> None:
     world.advance(20)
     world.settle()
     assert not world.collector.answers(run)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    ("slow", "spec", "phase", "reason"),
+    [
+        (100, {}, "Passed", "LimitsHeld"),
+        (900, {}, "Failed", "ThresholdViolated"),
+        (100, {"thresholds": {"http_req_duration{status:503}": ["p(95)<1"]}}, "Inconclusive", "NoSamples"),
+    ],
+)
+def test_a_spec_that_is_spoilt_and_mended_has_its_verdict_back(
+    world: World, slow: int, spec: dict[str, Any], phase: str, reason: str, *, kept: bool
+) -> None:
+    """An invalid spec says nothing of the run before it, and the same spec again is no new run."""
+    world.slow_ms = slow
+    world.put(load_test(**spec))
+    world.settle()
+    before = world.conditions
+    set_spec(world, scenarios=[{**SCENARIO, "vus": -1}])
+    world.settle()
+    assert world.conditions["Stalled"][1] == "InvalidSpec"
+    if not kept:
+        world.remove(Key(Kind.CONFIG_MAP, NAMESPACE, "checkout-1-result"))
+    set_spec(world, scenarios=[SCENARIO])
+    status = world.settle()
+    assert (status["phase"], status["run"]["number"], status["observedGeneration"]) == (phase, 1, 3)
+    assert world.conditions == before
+    assert world.conditions["Passed" if phase == "Passed" else "Stalled"][1] == reason
+
+
+def _tearing_down(world: World) -> Any:
+    """A run whose load is over, and the pod that was told to do the teardown steps."""
+    world.put(load_test(teardown={"steps": STEPS}))
+    world.until(Phase.Judging)
+    return next(pod for pod in world.ever if pod.teardowns)
+
+
+def test_a_teardown_whose_runner_is_gone_is_not_done_again(world: World) -> None:
+    """Who knows how far it got: it is said, and the verdict stands."""
+    _tearing_down(world).phase = "Failed"
+    assert world.settle()["phase"] == "Passed"
+    assert sum(pod.teardowns for pod in world.ever) == 1
+    assert ("Warning", "TeardownFailed") in [event[:2] for event in world.events]
+
+
+def test_a_teardown_that_takes_too_long_is_not_waited_for(world: World) -> None:
+    """Five minutes, and the verdict is given."""
+    pod = _tearing_down(world)
+    pod.teardown_hangs = True
+    begun = world.now
+    assert world.settle(limit=800)["phase"] == "Passed"
+    assert 290 < world.now - begun < 320
+
+
+def test_a_run_without_a_runner_left_has_no_teardown(world: World) -> None:
+    """Nobody is there to do it, and that is said."""
+    world.put(load_test(teardown={"steps": STEPS}))
+    world.until(Phase.Running)
+    for pod in world.live():
+        pod.phase = "Failed"
+    assert world.settle()["phase"] == "Inconclusive"
+    assert "TeardownFailed" in [event[1] for event in world.events]
+
+
+def test_iterations_are_progress_where_they_end_the_run(world: World) -> None:
+    """A run of a hundred iterations is half done after fifty, however long it may take at most."""
+    scenario = {**SCENARIO, "executor": "shared-iterations", "iterations": WHOLE, "maxDuration": "200s"}
+    del scenario["duration"]
+    world.put(load_test(scenarios=[scenario]))
+    world.until(Phase.Running)
+    world.advance(51)  # a quarter of the time, in which two runners did fifty of a hundred
+    world.reconcile()
+    assert 48 <= world.status["progress"] <= 52
+
+
+def test_a_ledger_that_someone_changed_ends_the_run(world: World) -> None:
+    """Who was chosen can't be known any more, so nobody begins, and it is said why."""
+    world.put(load_test())
+    world.until(Phase.Starting)
+    job = Key(Kind.JOB, NAMESPACE, world.jobs()[0])
+    world.objects[job]["metadata"]["annotations"] = {"loadgate.dev/ledger": "{}"}
+    status = world.settle()
+    assert status["phase"] == "Inconclusive"
+    assert "loadgate.dev/ledger" in status["doubts"][0]["message"]
+    assert not world.starts
+    assert not world.jobs()
+
+
+def test_a_status_that_cannot_be_read_is_made_anew(world: World) -> None:
+    """What another version wrote, or a person, is no reason to stand still; numbers still only grow."""
+    world.put(load_test())
+    world.settle()
+    world.objects[TEST]["status"] = {"phase": "Dancing"}
+    status = world.settle()
+    assert (status["phase"], status["run"]["number"]) == ("Passed", 2)
