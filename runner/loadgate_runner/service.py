@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PRINT_SECONDS = 2.0
 """How long a runner that could go waits for the last snapshot to be printed."""
 
+TOLD_SECONDS = 5.0
+"""How long a runner that a signal ended waits for its last snapshot to be taken; the operator looks each 2 s."""
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -59,7 +62,8 @@ async def serve(
         await _first(runner.over, hurried)
         if hurried.is_set() or (told.signal is not None and _never_ran(runner)):
             return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
-        await _hand_over(runner, settings.linger, hurried, log, write)
+        linger = settings.linger if told.signal is None else min(settings.linger, TOLD_SECONDS)
+        await _hand_over(runner, linger, hurried, log, write)
         if hurried.is_set():
             return EXIT_SIGNAL + (told.signal or signal.SIGTERM)
         if runner.state is RunnerState.FINISHED:

@@ -192,3 +192,61 @@ async def test_a_script_that_does_not_compile_says_so():
     assert status["phase"] == "Inconclusive"
     assert "SyntaxError" in json.dumps(status["conditions"])
     assert target.seen == []
+
+
+async def test_an_inconclusive_run_is_tried_again():
+    """With onInconclusive a run that lost a runner is repeated, and the verdict is that of the attempt that held."""
+    async with kit.serving() as target, Embedded() as operator:
+        load = kit.scenario("constant-vus", duration="2s", steps=[kit.get("/"), {"think": "20ms"}])
+        await operator.apply([kit.load_test(target, load, onInconclusive={"retries": 1})])
+        await kit.until(lambda: len(target.seen) > 5)
+        runner_processes()[0].kill()
+        status = await kit.verdict(operator)
+    assert status["phase"] == "Passed", status
+    assert status["run"]["attempt"] == 2
+    assert status["run"]["cause"] == "Retry"
+
+
+async def test_deleting_a_test_in_mid_run_ends_its_load():
+    """With the LoadTest its pods go, and the target hears no more of it."""
+    async with kit.serving() as target, Embedded() as operator:
+        await operator.apply([kit.load_test(target, endless(), runners=2)])
+        await kit.until(lambda: len(target.seen) > 20)
+        processes = runner_processes()
+        assert set(processes) == {0, 1}
+        await operator.delete(*kit.KEY)
+        await kit.until(lambda: not any(one.is_running() for one in processes.values()))
+        await kit.until(lambda: not operator.objects("Pod"))
+        seen = len(target.seen)
+        await asyncio.sleep(0.2)
+        assert len(target.seen) == seen
+        assert [operator.objects(kind) for kind in ("Job", "ConfigMap", "Secret")] == [[], [], []]
+
+
+async def test_a_job_that_someone_deletes_ends_the_run():
+    """The Job of a run under way is deleted: the run is Inconclusive, and no load goes on."""
+    async with kit.serving() as target, Embedded() as operator:
+        await operator.apply([kit.load_test(target, endless())])
+        await kit.until(lambda: len(target.seen) > 5)
+        (job,) = operator.objects("Job")
+        await operator.delete("Job", "default", job["metadata"]["name"])
+        status = await kit.verdict(operator)
+        assert runner_processes() == {}
+    assert status["phase"] == "Inconclusive"
+    assert "RunnerLost" in kit.doubts(status)
+
+
+async def test_several_tests_run_side_by_side():
+    """Tests of other names don't wait for each other, and each has its own figures."""
+    async with kit.serving() as target, Embedded() as operator:
+        tests = []
+        for number in range(3):
+            test = kit.load_test(target, kit.scenario(iterations=10 + number, steps=[kit.get(f"/{number}")]))
+            test["metadata"]["name"] = f"test-{number}"
+            tests.append(test)
+        await operator.apply(tests)
+        keys = [kit.KEY._replace(name=test["metadata"]["name"]) for test in tests]
+        statuses = await asyncio.gather(*(kit.verdict(operator, key) for key in keys))
+    assert [status["phase"] for status in statuses] == ["Passed"] * 3
+    assert [status["summary"]["requests"] for status in statuses] == [10, 11, 12]
+    assert target.paths() == {"/0": 10, "/1": 11, "/2": 12}
