@@ -250,3 +250,16 @@ async def test_several_tests_run_side_by_side():
     assert [status["phase"] for status in statuses] == ["Passed"] * 3
     assert [status["summary"]["requests"] for status in statuses] == [10, 11, 12]
     assert target.paths() == {"/0": 10, "/1": 11, "/2": 12}
+
+
+async def test_a_runner_that_is_told_to_end_is_no_whole_one():
+    """SIGTERM of one runner of two, as an eviction sends it: what it measured counts, and the run doesn't pass."""
+    async with kit.serving() as target, Embedded() as operator:
+        load = kit.scenario("constant-vus", duration="5s", steps=[kit.get("/"), {"think": "20ms"}])
+        await operator.apply([kit.load_test(target, load, runners=2, thresholds={"http_req_failed": ["rate<0.1"]})])
+        await kit.until(lambda: len(target.seen) > 20)
+        runner_processes()[1].terminate()
+        status = await kit.verdict(operator)
+        result = await operator.result(kit.KEY)
+    assert status["phase"] == "Inconclusive", status
+    assert result.measurement.request_counts()[0] == len(target.seen)
