@@ -21,7 +21,7 @@ from loadgate_operator.reconcile.identity import parts, spec_hash
 from loadgate_operator.reconcile.model import Inputs
 from loadgate_operator.reconcile.summarise import Row
 
-HISTORIES = int(os.environ.get("LOADGATE_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("LOADGATE_HISTORIES", "400"))
 FIRST = int(os.environ.get("LOADGATE_FIRST_HISTORY", "0"))
 
 ROWS = {

@@ -155,6 +155,7 @@ def test_a_runner_that_cannot_arm_ends_the_start_with_its_message(world: World) 
     world.settle()
     assert world.now - begun < 30
     assert world.status["phase"] == "Inconclusive"
+    assert world.conditions["Stalled"][1] == "ArmingFailed"
     assert "the script doesn't compile" in world.message("Stalled")
 
 

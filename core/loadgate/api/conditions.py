@@ -135,6 +135,7 @@ class DoubtReason(Documented):
     NoSamples = "NoSamples", "a limit has nothing to judge"
     DeadlineExceeded = "DeadlineExceeded", "spec.deadline cut the run off"
     StartDeadlineExceeded = "StartDeadlineExceeded", "the runners weren't ready within spec.startDeadline"
+    ArmingFailed = "ArmingFailed", "a runner couldn't prepare the plan, so no load was made; its message says why"
     DataExhausted = "DataExhausted", "unique data ran out of rows before the load ended"
     LabelsOverflow = "LabelsOverflow", "more tag values than a runner keeps apart; some samples lost theirs"
     SetupFailed = "SetupFailed", "the setup steps failed, so no load was made"

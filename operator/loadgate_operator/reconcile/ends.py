@@ -43,7 +43,7 @@ def before_choice(view: View, armed: Mapping[int, PodSeen]) -> End | None:
     reason, message = progress.waiting(view, armed)
     if view.seen.job_failed or reason is Reason.RunnerNotArmed:
         why = "; ".join(part for part in (view.seen.job_failed, message) if part)
-        doubt = Doubt(DoubtReason.StartDeadlineExceeded, f"the runners can't be ready: {why}", "not armed")
+        doubt = Doubt(DoubtReason.ArmingFailed, f"the runners can't get ready: {why}", f"{len(armed)} armed")
         return End(doubt.reason, doubt.message, view.now, doubt=doubt)
     return start_deadline(view, message)
 
