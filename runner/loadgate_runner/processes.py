@@ -11,8 +11,10 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from loadgate.metrics import Health, Measurement, merge_all
 from loadgate_runner.journey import BlockError
@@ -163,10 +165,11 @@ class Processes:
             child.tell("stop", graceful=graceful)
 
     async def read(self, view: View) -> Reading:
-        """Of all, merged."""
+        """Of all, merged; the parent makes no load, but its memory counts against the runner's limit too."""
         readings = await asyncio.gather(*(child.read(view) for child in self._children))
         merged = merge_all(reading.measurement for reading in readings)
-        return Reading(merged, combine([reading.health for reading in readings]))
+        health = combine([reading.health for reading in readings])
+        return Reading(merged, replace(health, rss=health.rss + int(psutil.Process().memory_info().rss)))
 
     async def close(self) -> None:
         """End all."""
