@@ -302,6 +302,31 @@ async def test_a_stale_connection_fails_what_is_not_idempotent(serve, client):
     assert len(peer.requests) == 2
 
 
+async def test_what_was_not_sent_yet_is_sent_elsewhere_whatever_it_is(client):
+    """A POST that finds the connection reset before a byte of it went out can't have been carried out: it is sent anew."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        origin = origin_at(listener.getsockname()[1])
+
+        def answer_and_reset():
+            taken, _ = listener.accept()
+            taken.recv(10_000)
+            taken.sendall(OK)
+            return taken
+
+        request = prepare("POST", origin, b"/", body=b"x")
+        first = asyncio.get_running_loop().run_in_executor(None, answer_and_reset)
+        assert (await client.send(request)).error is None
+        taken = await first
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        second = asyncio.get_running_loop().run_in_executor(None, answer_and_reset)
+        taken.close()  # the loop doesn't know yet when the next request is made
+        response = await client.send(request)
+        (await second).close()
+    assert (response.status, response.error, response.reused) == (200, None, False)
+
+
 async def test_a_connection_that_breaks_within_an_answer_is_not_tried_again(serve, client):
     """Once a byte of the answer has come, the request was carried out: a failure, no second attempt."""
 

@@ -139,7 +139,6 @@ class Connection(Waiter, asyncio.Protocol):
     def flush(self) -> None:
         """Send what `begin` left for the end of the turn."""
         response, wire = self.response, self._wire
-        self._wire = b""
         if response is None or self._send is None or not self.keep:
             return  # it was given up meanwhile
         try:
@@ -149,6 +148,7 @@ class Connection(Waiter, asyncio.Protocol):
         except OSError as fault:
             self.fail(Failure.RESET, f"sending: {fault.strerror}")
             return
+        self._wire = b""
         response.sent_at = self._clock()
         if count != response.sent:
             self._transport.write(wire[count:])
@@ -326,6 +326,9 @@ class Connection(Waiter, asyncio.Protocol):
         if response is None:
             return
         self.response = None
+        if self._wire:
+            self._wire = b""
+            response.sent = 0  # it was still to be sent
         response.plain = False
         response.ended = now
         if not self.fresh:

@@ -19,7 +19,8 @@ class Line:
     """Exchanges requests for responses. The peer may close the connection at any time; the next request makes another.
 
     A request that met a connection which the peer had closed meanwhile, before any byte of an answer, is sent once more
-    on a new connection if its method is idempotent (RFC 9110, 9.2.2). That is no failure; its time counts as `blocked`.
+    on a new connection if its method is idempotent (RFC 9110, 9.2.2) or nothing of it had been sent. That is no
+    failure; its time counts as `blocked`.
     """
 
     __slots__ = ("_clock", "_dialer", "_taken", "connection", "deadline", "network", "turns", "watchdog", "watched")
@@ -92,7 +93,7 @@ class Line:
         if self.connection is not None and not self.connection.keep:
             self.close()
         stale = response.error is Failure.RESET and response.reused and not response.first
-        if stale and response.request.idempotent:
+        if stale and (response.request.idempotent or not response.sent):
             return await self.exchange(response.request, wire, response.started, total_at)
         return response
 
