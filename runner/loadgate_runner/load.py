@@ -141,7 +141,7 @@ class Load:
 
     async def _drive(self, offset: float) -> None:
         starts = (scenario.start for scenario in self._plan.scenarios)
-        runs = (drive.run(max(0.0, offset - start)) for drive, start in zip(self._drives, starts, strict=True))
+        runs = (self._see_through(drive, offset - start) for drive, start in zip(self._drives, starts, strict=True))
         ended = await asyncio.gather(*runs, return_exceptions=True)
         withstood = sum(drive.withstood for drive in self._drives)
         if withstood:
@@ -149,6 +149,16 @@ class Load:
         for error in ended:
             if isinstance(error, BaseException):
                 raise LoadError(f"a VU broke down: {type(error).__name__}: {error}") from error
+
+    async def _see_through(self, drive: Drive, since: float) -> None:
+        over = False
+        try:
+            await drive.run(max(0.0, since))
+            over = True
+        finally:
+            if not over:
+                # What is left of the others is not what was asked for.
+                self.stop(graceful=True)
 
     def _prepare(self, scenario: PlanScenario, first_vu: int) -> None:
         journey = compile_scenario(scenario, self._plan, self._context)
