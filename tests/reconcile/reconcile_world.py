@@ -227,6 +227,7 @@ class World:
     refuse_statuses: int = 0
     refuse_jobs: bool = False
     refuse_results: bool = False
+    refuse_events: bool = False
     setup_fails: bool = False
     cannot_arm: bool = False
     slow_ms: int = 100
@@ -535,6 +536,8 @@ class _Port:
                     watcher(self._world)
 
     async def record_event(self, about: dict[str, Any], event_type: str, reason: str, message: str) -> None:
+        if self._world.refuse_events:
+            raise RefusedError("events are forbidden")
         self._world.events.append((event_type, reason, message))
 
     def address(self, pod: dict[str, Any]) -> str | None:

@@ -769,3 +769,10 @@ def test_a_status_that_cannot_be_read_is_made_anew(world: World) -> None:
     world.objects[TEST]["status"] = {"phase": "Dancing"}
     status = world.settle()
     assert (status["phase"], status["run"]["number"]) == ("Passed", 2)
+
+
+def test_events_that_cannot_be_recorded_hold_nothing_up(world: World) -> None:
+    """An operator that may write no events runs tests all the same."""
+    world.refuse_events = True
+    world.put(load_test())
+    assert world.settle()["phase"] == "Passed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from loadgate_operator.reconcile.model import Action
     from loadgate_operator.reconcile.observe import Sight
 
+logger = logging.getLogger(__name__)
+
 TOKEN_BYTES = 32
 
 
@@ -86,10 +89,18 @@ class Actor:
             case DeleteObject():
                 await self.cluster.delete(action.kind, observed.namespace, action.name, action.uid)
             case RecordEvent():
-                if observed.load_test is not None:
-                    await self.cluster.record_event(observed.load_test, action.type, action.reason, action.message)
+                await self._say(action, observed.load_test)
             case _:
                 await self._tell(action, sight)
+
+    async def _say(self, action: RecordEvent, about: Object | None) -> None:
+        """People are told where that can be done; no run waits for it."""
+        if about is None:
+            return
+        try:
+            await self.cluster.record_event(about, action.type, action.reason, action.message)
+        except ClusterError as error:
+            logger.warning("%s (%s) could not be recorded: %s", action.reason, action.message, error)
 
     async def _tell(
         self, action: RunSetup | StartRunners | StopRunners | RunTeardown | Acknowledge, sight: Sight
