@@ -1,7 +1,7 @@
 """Figures of limits: short, but never so short that a broken limit looks kept."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgate.verdict.figures import against, figure, precise, significant
@@ -82,6 +82,10 @@ def test_a_limit_reads_as_it_was_written(value, unit, text):
         (700, 500, "ms", "700ms"),
         (0, 500, "ms", "0s"),
         (0, 0, "", "0"),
+        (1050.9998949, 1051, "/s", "1050.9999/s"),
+        (1050.9998949, 1051, "ms", "1.05s"),
+        (1000000.5, 1000000, "ms", "1000.0005s"),
+        (10.509998949, 10.51, "share", "1050.9999%"),
         (101.4, 100.9999999999, "ms", "101.4ms"),
         (500 + 1e-9, 500, "ms", "500.000000001ms"),
         (500 + 1e-12, 500, "ms", "500ms"),
@@ -92,6 +96,7 @@ def test_a_figure_beside_its_limit_has_the_digits_that_it_takes(value, limit, un
     assert against(value, limit, unit) == text
 
 
+@settings(max_examples=500)
 @given(st.floats(0.001, 1e6), st.floats(1e-7, 0.5), st.booleans(), st.sampled_from(UNITS))
 def test_what_breaks_a_limit_never_reads_like_the_limit(limit, by, above, unit):
     """A value that differs from its limit in the first seven digits doesn't look equal to it."""

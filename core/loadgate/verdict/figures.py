@@ -44,11 +44,15 @@ def figure(value: float, unit: str) -> str:
 
 def precise(value: float, unit: str, digits: int = _EXACT) -> str:
     """A value to so many significant digits: what a limit says, or what differs from it by little."""
+    parts, shown_in = _scale(value, unit)
+    return f"{significant(value * parts, digits)}{shown_in}"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """What a value is multiplied by to be shown, and the unit that it is shown in."""
     if unit == SHARE:
-        return f"{significant(value * 100, digits)}%"
-    if unit == MILLISECONDS and abs(value) >= 1000:
-        return f"{significant(value / 1000, digits)}s"
-    return f"{significant(value, digits)}{unit}"
+        return 100, "%"
+    return (0.001, "s") if unit == MILLISECONDS and abs(value) >= 1000 else (1, unit)
 
 
 def against(value: float, limit: float, unit: str) -> str:
@@ -64,8 +68,10 @@ def against(value: float, limit: float, unit: str) -> str:
 
 
 def _faithful(value: float, limit: float, unit: str, digits: int) -> bool:
-    rounded, shown = float(f"{value:.{digits}g}"), float(f"{limit:.{_EXACT}g}")
-    whole = unit == SHARE and (rounded == 1) != (value == 1)
+    """Whether so many digits leave the value on its side of the limit, as both are shown."""
+    parts, _ = _scale(value, unit)
+    rounded, shown = float(significant(value * parts, digits)), float(significant(limit * parts, _EXACT))
+    whole = unit == SHARE and (rounded == parts) != (value == 1)
     return (rounded < shown) == (value < limit) and (rounded > shown) == (value > limit) and not whole
 
 
