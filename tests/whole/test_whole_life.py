@@ -59,13 +59,13 @@ async def test_a_killed_operator_leaves_no_process(tmp_path):
         "asyncio.run(main())\n"
     )
     async with kit.serving() as target:
-        test = json.dumps(kit.load_test(target, endless(vus=4), runners=2))
+        test = json.dumps(kit.load_test(target, endless(vus=4), runners=2, processes=2))
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         operator = await asyncio.create_subprocess_exec(sys.executable, "-c", code, test, env=environment)
         try:
             await kit.until(lambda: len(target.seen) > 20)
             children = psutil.Process(operator.pid).children(recursive=True)
-            assert len(children) >= 2
+            assert len(children) == 6
         finally:
             operator.kill()
             await operator.wait()

@@ -21,18 +21,18 @@ pytestmark = pytest.mark.processes
     ],
     ids=["shared", "per-vu", "two", "arrivals"],
 )
-async def test_one_and_four_runners_give_the_same_totals(scenarios):
-    """Requests, iterations and checks are exactly those of one runner, and the server saw as many."""
+async def test_one_runner_and_several_give_the_same_totals(scenarios):
+    """Over runners, and over processes of a runner, counts are exactly those of one; the server saw as many."""
     for one in scenarios:
         one["steps"] = [kit.get("/", check={"status": 200})]
     found = []
-    for runners in (1, 4):
+    for runners, processes in ((1, 1), (4, 1), (2, 2)):
         async with kit.serving() as target, Embedded() as operator:
-            status = await kit.run(operator, kit.load_test(target, *scenarios, runners=runners))
+            status = await kit.run(operator, kit.load_test(target, *scenarios, runners=runners, processes=processes))
             assert status["phase"] == "Passed", status
             found.append(kit.counts(await operator.result(kit.KEY)))
             assert len(target.seen) == found[-1][0]
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 async def test_merged_percentiles_are_those_of_the_raw_samples(tmp_path):

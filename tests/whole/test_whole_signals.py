@@ -68,7 +68,7 @@ MOMENTS = {
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
 async def test_a_signal_at_any_time_leaves_no_process(tmp_path, number, moment):
     """Whether asked or killed, early or late: every descendant of the command ends, and so does its load."""
-    async with kit.serving() as target, command(tmp_path, target, runners=2) as (process, log):
+    async with kit.serving() as target, command(tmp_path, target, runners=2, processes=2) as (process, log):
         known = []
 
         def reached():
@@ -118,8 +118,7 @@ async def test_a_killed_process_of_a_runner_is_noticed(which):
     """SIGKILL of a runner ends its load processes; SIGKILL of one of those is no pass either."""
     async with kit.serving() as target, Embedded() as operator:
         load = kit.scenario("constant-vus", duration="4s", steps=[kit.get("/"), {"think": "20ms"}])
-        test = kit.load_test(target, load, thresholds={"http_req_failed": ["rate<0.1"]})
-        test["spec"]["runners"]["processes"] = 2
+        test = kit.load_test(target, load, processes=2, thresholds={"http_req_failed": ["rate<0.1"]})
         await operator.apply([test])
         await kit.until(lambda: len(target.seen) > 20)
         (runner,) = [one for one in psutil.Process().children() if "loadgate_runner" in one.cmdline()]
