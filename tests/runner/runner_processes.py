@@ -117,6 +117,9 @@ class RunnerProcess:
     ) -> RunnerProcess:
         """Start it, and wait until it says where it listens (or ends)."""
         base = ["-m", "loadgate_runner", "--plan", str(plan), "--files", str(plan.parent), "--port", "0"]
+        if not wrapper and not any(argument.startswith("--die-with-parent") for argument in arguments):
+            # However a test ends, nothing is left of it.
+            base.append(f"--die-with-parent={os.getpid()}")
         process = await asyncio.create_subprocess_exec(
             *(wrapper or (sys.executable,)),
             *base,

@@ -31,9 +31,9 @@ async def shop(tmp_path):
     Target.requests = 0
     runners = []
 
-    async def start(scenarios, *arguments, environ=None, **spec):
-        plan = plan_file(tmp_path, url, scenarios, **spec)
-        runner = await RunnerProcess.start(plan, *arguments, **(environ or {}))
+    async def start(scenarios, *arguments, environ=None, at=url, how=None, **spec):
+        plan = plan_file(tmp_path, at, scenarios, **spec)
+        runner = await RunnerProcess.start(plan, *arguments, **(how or {}), **(environ or {}))
         runners.append(runner)
         return runner
 
@@ -101,14 +101,13 @@ async def test_sigterm_ends_gracefully_and_still_hands_over(shop, processes):
     assert code == 0
 
 
-async def test_nobody_reading_its_output_holds_nobody_up(tmp_path):
+async def test_nobody_reading_its_output_holds_nobody_up(shop):
     """A last snapshot larger than the pipe holds, and nobody reads: the port is served, and the runner ends."""
-    server, url = await target()
     out, into = os.pipe()
     fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
     names = [{"request": {"name": f"page {i} {'x' * (i % 50)}", "url": f"/{i}"}} for i in range(300)]
-    plan = plan_file(tmp_path, url, [{**ITERATIONS, "iterations": 8, "steps": names}])
-    runner = await RunnerProcess.start(plan, "--processes", "1", stdout=into)
+    scenario = {**ITERATIONS, "iterations": 8, "steps": names}
+    runner = await shop([scenario], "--processes", "1", how={"stdout": into})
     os.close(into)
     await runner.until("Armed")
     await runner.post("/start", in_seconds=0.0)
@@ -120,8 +119,6 @@ async def test_nobody_reading_its_output_holds_nobody_up(tmp_path):
         assert await runner.process.wait() == 0
     assert len(os.read(out, 65536)) == 4096
     os.close(out)
-    await runner.close()
-    server.close()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -192,22 +189,26 @@ async def test_a_child_lost_while_armed_fails_the_start(shop):
     assert "SIGKILL" in report["message"]
 
 
-async def test_a_runner_that_dies_with_its_parent_does(shop, tmp_path):
+async def test_a_runner_that_dies_with_its_parent_does(shop):
     """With --die-with-parent a SIGKILL of whoever started the runner ends it and its children."""
-    server, url = await target()
-    plan = plan_file(tmp_path, url, [STEADY])
     shell = ("sh", "-c", 'python=$0; "$python" "$@" & wait', os.sys.executable)
-    runner = await RunnerProcess.start(plan, "--die-with-parent", "--processes", "2", wrapper=shell)
+    runner = await shop([STEADY], "--die-with-parent", "--processes", "2", how={"wrapper": shell})
     await runner.until("Armed")
     family = _children(runner.process.pid)
     assert len(family) == 3
     runner.process.kill()
     await _gone(family)
-    await runner.close()
-    server.close()
 
 
-async def test_a_port_in_use_is_one_clear_line_and_exit_2(shop, tmp_path):
+async def test_a_runner_whose_parent_is_gone_already_ends_before_it_begins(shop):
+    """Told to die with a process that isn't its parent (any more), it goes at once."""
+    runner = await shop([STEADY], "--die-with-parent=1")
+    code, _ = await runner.wait(within=10)
+    assert code == 1
+    assert runner.lines == []
+
+
+async def test_a_port_in_use_is_one_clear_line_and_exit_2(shop):
     """Nothing is armed when the control port can't be had."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         runner = await shop([ITERATIONS], "--port", str(taken.getsockname()[1]))
@@ -316,16 +317,15 @@ async def test_setup_and_teardown_are_done_once_by_who_is_told(shop):
     assert Target.requests == 12
 
 
-async def test_a_stall_is_charged_to_all_that_it_held_up(shop, tmp_path):
+async def test_a_stall_is_charged_to_all_that_it_held_up(shop):
     """200 a second for 3 s against a target that freezes for 1 s: a third of all wait, on average half a second."""
     server, url = await stalling_target(after=1.0, seconds=1.0)
     rate = {"executor": "constant-arrival-rate", "rate": 200, "duration": "3s", "preAllocatedVUs": 250}
-    runner = await RunnerProcess.start(plan_file(tmp_path, url, [rate]), "--processes", "1")
+    runner = await shop([rate], "--processes", "1", at=url)
     await runner.until("Armed")
     await runner.post("/start", in_seconds=0.0)
     await runner.until("Finished")
     snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
-    await runner.close()
     server.close()
     stats = snapshot.measurement.select_requests()
     assert stats.duration.count == 600
@@ -333,16 +333,15 @@ async def test_a_stall_is_charged_to_all_that_it_held_up(shop, tmp_path):
     assert stats.duration.quantile(0.99) > 0.9 * 1e6
 
 
-async def test_one_slow_connection_shows_corrected_and_uncorrected_times(shop, tmp_path):
+async def test_one_slow_connection_shows_corrected_and_uncorrected_times(shop):
     """With a single VU the same stall drops arrivals, and they are counted: begun and dropped make the whole."""
     server, url = await stalling_target(after=0.5, seconds=0.5)
     rate = {"executor": "constant-arrival-rate", "rate": 100, "duration": "2s", "preAllocatedVUs": 1}
-    runner = await RunnerProcess.start(plan_file(tmp_path, url, [rate]))
+    runner = await shop([rate], at=url)
     await runner.until("Armed")
     await runner.post("/start", in_seconds=0.0)
     await runner.until("Finished")
     snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
-    await runner.close()
     server.close()
     (stats,) = snapshot.measurement.iterations.values()
     assert stats.completed + stats.dropped == 200
