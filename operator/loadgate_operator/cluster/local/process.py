@@ -57,11 +57,6 @@ class Process:
             unread.pop_all()
         return cls(child, output, launch.log)
 
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._child.pid
-
     async def wait(self) -> int:
         """The exit code, -N where signal N ended it. Descendants that it left are ended."""
         code = await self._child.wait()
