@@ -301,6 +301,18 @@ async def test_a_log_goes_with_its_pod_unless_it_is_to_stay(tmp_path, folder, ke
         assert log.exists() is kept
 
 
+async def test_a_log_that_cannot_be_written_ends_no_pod(tmp_path, caplog):
+    """A full disk, or a folder that was taken away, costs the log and not the run; it is said once."""
+    code = "import os\nfor _ in range(5): os.write(1, b'x' * 70000)"
+    logs = tmp_path / "logs"
+    async with cluster_of(tmp_path, code, logs=logs) as cluster:
+        logs.rmdir()
+        await cluster.apply(job())
+        (pod,) = await until(lambda: pods(cluster, "Succeeded", "Failed"))
+        assert pod["status"]["phase"] == "Succeeded"
+    assert caplog.text.count("can't be written") == 1
+
+
 def test_a_private_folder_is_ours_alone_and_gone_afterwards(tmp_path):
     """Mode 0700, and removed at the end."""
     with private_folder(tmp_path) as folder:

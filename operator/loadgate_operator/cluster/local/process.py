@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 MOST_LOG = 4 << 20
 """A log grows to this many bytes, becomes `NAME.1` in place of an older one, and begins anew."""
@@ -82,13 +85,22 @@ class Process:
 
 
 async def _keep(output: int, log: Path) -> None:
-    """Write what comes out of a pipe to a log until it ends, never holding more than a chunk."""
+    """Write what comes out of a pipe to a log until it ends, never holding more than a chunk.
+
+    What can't be written, as on a full disk, is lost and said once; a child is not to end for it.
+    """
     reader = asyncio.StreamReader(limit=_CHUNK)
     protocol = asyncio.StreamReaderProtocol(reader)
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(output, "rb", 0))
     try:
+        lost = 0
         while chunk := await reader.read(_CHUNK):
-            _append(log, chunk)
+            try:
+                _append(log, chunk)
+            except OSError as error:
+                if not lost:
+                    logger.warning("%s can't be written: %s", log, error.strerror or error)
+                lost += len(chunk)
     finally:
         pipe.close()
 
