@@ -36,7 +36,9 @@ lint: $(READY) ## Format, lint, types, layers, CRDs as generated
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy charts/generator charts/loadgate/files
 	$(BIN)/python -m loadgate.api.crds --check crds
+	$(BIN)/python -m charts.generator --check
 	$(BIN)/python -m loadgate.api.reference --check docs/resources.md
 
 .PHONY: format
@@ -45,8 +47,13 @@ format: $(READY) ## Rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(READY) ## Generate crds/ from the models
+crds: $(READY) ## Generate crds/ and the chart's from the models
 	$(BIN)/python -m loadgate.api.crds crds
+	$(BIN)/python -m charts.generator crds
+
+.PHONY: dashboards
+dashboards: $(READY) ## Generate the chart's Grafana dashboards, and its table of values
+	$(BIN)/python -m charts.generator dashboards readme
 
 .PHONY: bench
 bench: $(READY) ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 import loadgate
 from loadgate.api.conditions import Phase
 from loadgate_operator.cluster.port import Key, Kind
+from loadgate_operator.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,8 @@ class OperatorMetrics:
         )
         build = Gauge("loadgate_build_info", "The version that runs.", ["version"], registry=self.registry)
         build.labels(loadgate.__version__).set(1)
+        self._standing = Standing()
+        self.registry.register(self._standing)
         self._phases: dict[Key, str] = {}
         self._verdicts: dict[Key, str] = {}
         for phase in Phase:
@@ -62,7 +65,8 @@ class OperatorMetrics:
         self._scrapes.labels("error").inc(silent)
 
     def observe(self, key: Key, obj: Mapping[str, Any] | None) -> None:
-        """A LoadTest is as it is now, or gone: what is gone leaves no series behind."""
+        """A LoadTest or a budget is as it is now, or gone: what is gone leaves no series behind."""
+        self._standing.observe(key, obj)
         if key.kind != Kind.LOAD_TEST:
             return
         status = (obj or {}).get("status") or {}
