@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loadgate.api.faults import Fault
+from loadgate.report.result import Result
 from loadgate_cli.bundle import Bundle, Identity, build
+from loadgate_cli.keeping import Earlier
 from loadgate_cli.sources import Source, manifests_in, read
-from loadgate_operator.cluster.port import ClusterError
+from loadgate_operator.cluster.port import ClusterError, Key, Kind
 
 _KINDS_LAST_FIRST = ("LoadTest", "PerformanceBudget", "ConfigMap", "Secret")
 
@@ -18,17 +20,23 @@ class Target(Protocol):
     async def apply(self, objects: list[dict[str, Any]]) -> None:
         """Make it so."""
 
+    def recall(self, obj: dict[str, Any], status: dict[str, Any], result: Result | None) -> None:
+        """Make it so, as it stood in an earlier time."""
+
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Take it away."""
 
 
 class Folder:
-    """Remembers what it applied, and from which file."""
+    """Remembers what it applied, and from which file. `earlier` says how an object stood in an earlier time."""
 
-    def __init__(self, path: Path, target: Target, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, target: Target, tell: Callable[[str], None], earlier: Callable[[Key], Earlier | None]
+    ) -> None:
         self._path = path
         self._target = target
         self._tell = tell
+        self._earlier = earlier
         self._applied: dict[Identity, tuple[dict[str, Any], str]] = {}
 
     async def sync(self) -> Bundle:
@@ -51,12 +59,20 @@ class Folder:
             if before is not None and before[0] == raw:
                 continue
             try:
-                await self._target.apply([raw])
+                await self._make(raw, identity, first=before is None)
             except ClusterError as error:
                 bundle.faults.append(Fault("", f"{_name(identity)}: {error}", file=files[identity]))
                 continue
             self._applied[identity] = (raw, files[identity])
             self._tell(f"{_name(identity)} {'is new' if before is None else 'has changed'}")
+
+    async def _make(self, raw: dict[str, Any], identity: Identity, *, first: bool) -> None:
+        key = Key(Kind(identity[0]), *identity[1:])
+        earlier = self._earlier(key) if first and key.kind is Kind.LOAD_TEST else None
+        if earlier is None:
+            await self._target.apply([raw])
+        else:
+            self._target.recall(raw, earlier.status, earlier.result)
 
     async def _delete(self, bundle: Bundle) -> None:
         there = {entry.identity for entry in bundle.entries}

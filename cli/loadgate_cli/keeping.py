@@ -4,10 +4,12 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from loadgate.api.conditions import ConditionType
-from loadgate.report.result import Result
+from loadgate.report.result import Result, ResultError
 from loadgate_cli import outputs
 from loadgate_cli.files import replace
 from loadgate_cli.objects import dump
@@ -17,21 +19,46 @@ _SUFFIX = ".status.yaml"
 _BUDGET = ".budget"
 
 
+class Earlier(NamedTuple):
+    """What is known of an object from an earlier time."""
+
+    status: dict[str, Any]
+    result: Result | None
+
+
 class Keeper:
     """Writes each status when it changes, and each run's result once. Its methods raise OSError and OutputError."""
 
     def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
         self._folder = folder
         self._tell = tell
+        self._earlier: dict[Path, bytes] = {}
         self._written: dict[Path, bytes] = {}
         self._phases: dict[Key, tuple[object, ...]] = {}
         self._runs: dict[Key, tuple[object, ...]] = {}
 
     def begin(self) -> None:
-        """Make the folder, and forget the statuses of an earlier time."""
+        """Make the folder, and take the statuses of an earlier time out of it: who is still there gets them back."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in self._folder.rglob(f"*{_SUFFIX}"):
-            path.unlink(missing_ok=True)
+            self._earlier[path] = path.read_bytes()
+            path.unlink()
+
+    def earlier(self, key: Key) -> Earlier | None:
+        """How an object stood when `up` ended last, once; None where that isn't known or can't be read."""
+        data = self._earlier.pop(self._path(key), None)
+        if data is None:
+            return None
+        try:
+            status = yaml.safe_load(data)
+            number = int(status["run"]["number"])
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            return None
+        try:
+            result = outputs.stored(self._runs_of(key) / str(number))
+        except (OSError, ResultError):
+            result = None
+        return Earlier(status, result)
 
     def status(self, key: Key, obj: Mapping[str, Any] | None) -> None:
         """Write how an object stands; None is one that is gone."""
@@ -51,7 +78,7 @@ class Keeper:
 
     def result(self, key: Key, number: int, result: Result, *, keep: int) -> Path:
         """Write a run's result and its reports, and remove those of runs beyond the last `keep`."""
-        runs = self._path(key).parent / "results" / key.name
+        runs = self._runs_of(key)
         outputs.write(runs / str(number), result)
         old = sorted((int(path.name) for path in runs.iterdir() if re.fullmatch(r"\d+", path.name)), reverse=True)
         for gone in old[max(keep, 1) :]:
@@ -64,6 +91,9 @@ class Keeper:
         news = self._runs.get(key) != point
         self._runs[key] = point
         return news
+
+    def _runs_of(self, key: Key) -> Path:
+        return self._path(key).parent / "results" / key.name
 
     def _path(self, key: Key) -> Path:
         folder = self._folder if key.namespace == "default" else self._folder / key.namespace

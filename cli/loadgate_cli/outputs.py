@@ -64,3 +64,8 @@ def write(folder: Path, result: Result) -> list[Path]:
         return [replace(folder / name, content()) for name, content in files.items()]
     except OSError as error:
         raise OutputError(f"--out {folder}: {error.strerror or error}") from error
+
+
+def stored(folder: Path) -> Result:
+    """The result that `write` left in a folder. Raises OSError and ResultError."""
+    return Result.decode((folder / RESULT).read_bytes())

@@ -61,7 +61,7 @@ async def _go_on(operator: Embedded, folder: Path, keeper: Keeper) -> None:
     interrupts = Interrupts(stop, log)
     with interrupts.installed():
         keeping = asyncio.create_task(_keep(operator, keeper))
-        watching = asyncio.create_task(_watch(operator, folder))
+        watching = asyncio.create_task(_watch(operator, folder, keeper))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([keeping, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
         watching.cancel()
@@ -76,9 +76,9 @@ async def _go_on(operator: Embedded, folder: Path, keeper: Keeper) -> None:
         stopping.cancel()
 
 
-async def _watch(operator: Embedded, path: Path) -> None:
+async def _watch(operator: Embedded, path: Path, keeper: Keeper) -> None:
     """Apply what the folder says, whenever it says something else."""
-    folder = Folder(path, operator, log)
+    folder = Folder(path, operator, log, keeper.earlier)
     seen: Fingerprint | None = None
     faults = ""
     while True:

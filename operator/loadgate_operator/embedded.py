@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from loadgate.api.conditions import ConditionType, Phase, Reason
+from loadgate.api.conditions import ConditionType, Outcome, Phase, Reason
+from loadgate.api.validate import validate_loadtest
 from loadgate.report.result import Result
 from loadgate.verdict import totals
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
@@ -19,7 +20,7 @@ from loadgate_operator.cluster.local.pods import programs
 from loadgate_operator.cluster.port import ClusterError, Key, Kind, Object
 from loadgate_operator.collect import Collector, Runner, RunnerClient
 from loadgate_operator.manifests import names
-from loadgate_operator.manifests.configs import result_bytes, token_of
+from loadgate_operator.manifests.configs import result_bytes, result_config_map, token_of
 from loadgate_operator.manifests.job import RunnerSettings, pod_index
 from loadgate_operator.reconcile.model import Settings
 from loadgate_operator.reconcile.reconciler import Options as ReconcilerOptions
@@ -130,6 +131,19 @@ class Embedded:
         """Create objects, or make them so; what tests refer to first. Raises RefusedError for what no cluster takes."""
         for obj in sorted(objects, key=lambda obj: obj.get("kind") not in _BEFORE_TESTS):
             await self._cluster.apply(obj)
+
+    def recall(self, obj: Object, status: Mapping[str, Any], result: Result | None) -> None:
+        """Create a test as an earlier operator left it, so that only what changed since then runs or is judged again.
+
+        A run that was under way then is lost with its processes: it counts as called off, and another begins. Raises
+        RefusedError as `apply` does.
+        """
+        stored = self._cluster.store.apply(obj)
+        key = Key(Kind(stored["kind"]), stored["metadata"]["namespace"], stored["metadata"]["name"])
+        self._cluster.store.write_status(key, recalled(status, stored["metadata"]["generation"]))
+        if result is not None:
+            test = validate_loadtest(stored)
+            self._cluster.store.apply(result_config_map(test, result.run.id, result.run.number, result.encode()))
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Remove an object and all that belongs to it; a run of it is stopped."""
@@ -286,6 +300,16 @@ def is_settled(obj: Object | None) -> bool:
 
 def _is_stopping(status: Mapping[str, Any]) -> bool:
     return any(one["reason"] == Reason.Stopping.value for one in status.get("conditions") or ())
+
+
+def recalled(status: Mapping[str, Any], generation: int) -> dict[str, Any]:
+    """A status of an earlier operator's object as that of one with this generation."""
+    run = status.get("run") or {}
+    if run and not run.get("verdict"):
+        lost = {**run, "verdict": Outcome.Aborted.value}
+        return {"phase": Phase.Aborted.value, "run": lost, "history": status.get("history") or []}
+    conditions = [{**one, "observedGeneration": generation} for one in status.get("conditions") or ()]
+    return {**status, "observedGeneration": generation, "conditions": conditions}
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -36,6 +36,10 @@ class Cluster:
             raise RefusedError("it is too large")
         self.asked += [f"+{obj['metadata']['name']}" for obj in objects]
 
+    def recall(self, obj: dict[str, Any], status: dict[str, Any], result: object) -> None:
+        """Note the name, and the run that it is taken up from."""
+        self.asked.append(f"~{obj['metadata']['name']} {status['run']['number']} {result is not None}")
+
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Note the name."""
         self.asked.append(f"-{name}")
@@ -48,7 +52,8 @@ class Setting:
         self.path = path
         self.cluster = Cluster()
         self.told: list[str] = []
-        self.folder = Folder(path, self.cluster, self.told.append)
+        self.keeper = Keeper(path / STATE, self.told.append)
+        self.folder = Folder(path, self.cluster, self.told.append, self.keeper.earlier)
 
     def write(self, name: str, text: str | None = None) -> None:
         """A test of that name in a file of that name, or another text."""
@@ -152,6 +157,30 @@ def test_statuses_are_files(tmp_path: Path):
     assert told == ["LoadTest a: Running: load is on"]
     keeper.status(KEY, None)
     assert not list((tmp_path / STATE).iterdir())
+
+
+async def test_what_was_known_is_taken_up_once(setting: Setting):
+    """A test whose status an earlier `up` kept is taken up from it, with its result; a later change is a change."""
+    before = Keeper(setting.path / STATE, print)
+    before.status(KEY, {"status": {"phase": "Passed", "run": {"number": 3, "verdict": "Passed"}}})
+    before.result(KEY, 3, sample(), keep=2)
+    before.status(Key(Kind.LOAD_TEST, "default", "b"), {"status": {"run": {"number": 1}}})
+    setting.write("a")
+    setting.write("b")
+    setting.keeper.begin()
+    assert await setting.asked() == ["~a 3 True", "~b 1 False"]
+    setting.write("a", TEST.replace("NAME", "a").replace("vus: 1", "vus: 2"))
+    assert await setting.asked() == ["+a"]
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "phase: Pending", "run: {number: many}", "run: [", "\x00"])
+async def test_a_status_that_says_nothing_is_forgotten(setting: Setting, kept: str):
+    """A status without a run, or a damaged one, is no reason to stop: the test is new."""
+    (setting.path / STATE).mkdir()
+    (setting.path / STATE / "a.status.yaml").write_text(kept)
+    setting.write("a")
+    setting.keeper.begin()
+    assert await setting.asked() == ["+a"]
 
 
 def test_kinds_and_namespaces_are_kept_apart(tmp_path: Path):

@@ -351,6 +351,32 @@ def test_up_runs_what_changes_and_keeps_statuses(manifest: Path, tmp_path: Path)
     assert process.returncode == 0
 
 
+def test_up_goes_on_where_it_was(manifest: Path, tmp_path: Path):
+    """Started again, what hasn't changed isn't run again, limits that changed judge the kept result, and load is new."""
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    status, path = folder / ".loadgate" / "quick.status.yaml", folder / "quick.yaml"
+
+    def reaches(text: str, *wanted: object) -> None:
+        path.write_text(text)
+        with started("up", folder, "--listen", "127.0.0.1:0") as process:
+            until(process, "watching")
+
+            def state() -> bool:
+                found = yaml.safe_load(status.read_text()) if status.exists() else {}
+                return (found.get("phase"), (found.get("run") or {}).get("number")) == wanted
+
+            eventually(state, 30)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+    reaches(manifest.read_text(), "Passed", 1)
+    reaches(manifest.read_text(), "Passed", 1)
+    reaches(manifest.read_text().replace("p(95)<5000", "p(95)<0.001"), "Failed", 1)
+    reaches(manifest.read_text().replace("vus: 2", "vus: 1"), "Passed", 2)
+    assert len(yaml.safe_load(status.read_text())["history"]) >= 1
+
+
 def test_up_serves_metrics_and_health(tmp_path: Path):
     """Prometheus and whoever restarts things find what they look for."""
     with started("up", tmp_path, "--listen", "127.0.0.1:0") as process:

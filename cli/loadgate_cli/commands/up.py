@@ -22,8 +22,9 @@ from loadgate_cli.terminal import say
 def command(folder: Path, listen: str) -> None:
     """Watch a folder of manifests: the operator on one machine.
 
-    Runs every test when it starts and whenever its manifest changes, judges again when only limits change, keeps each
-    object's status as DIR/.loadgate/NAME.status.yaml and each result under DIR/.loadgate/results/.
+    Runs every test that is new and whenever its manifest changes, judges again when only limits change, keeps each
+    object's status as DIR/.loadgate/NAME.status.yaml and each result under DIR/.loadgate/results/. Started again, it
+    goes on from there: what hasn't changed isn't run again.
     """
     try:
         asyncio.run(serve(folder, _address(listen)))
