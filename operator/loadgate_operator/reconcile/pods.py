@@ -52,10 +52,18 @@ def _container_trouble(container: dict[str, Any], phase: str | None) -> tuple[Re
     if reason in _PULL_FAILS:
         return Reason.ImagePullFailed, f"image {container.get('image', '')}: {message or reason}"
     if reason == "CreateContainerConfigError":
-        return (Reason.SecretNotFound if "secret" in message.lower() else Reason.ConfigMapNotFound), message
+        return _config_trouble(message), message
     if phase == "Running" and container.get("name") not in (CONTAINER, None) and not container.get("ready"):
         return Reason.SidecarNotReady, f"container {container.get('name')} isn't ready"
     return None
+
+
+def _config_trouble(message: str) -> Reason:
+    """A container that can't be made of what its pod says: mostly for want of what it names."""
+    said = message.lower()
+    if "secret" in said:
+        return Reason.SecretNotFound
+    return Reason.ConfigMapNotFound if "configmap" in said else Reason.PodRefused
 
 
 def _exit(status: dict[str, Any]) -> str:

@@ -48,11 +48,13 @@ LIVE_FIELDS = ("load", "progress", "runners")
 class Options:
     """How the reconciler works.
 
-    `workers` is how many tests are looked at at one time; most of that is waiting. `reconciled` is told of each pass:
+    `workers` is how many tests are looked at at one time; most of that is waiting. `live_writes` is the least time in
+    seconds between two writes of what changes by itself while a run is under way. `reconciled` is told of each pass:
     its key, how many seconds it took, and what went wrong, if anything.
     """
 
     settings: Settings = field(default_factory=Settings)
+    live_writes: float = 2.0
     workers: int = 8
     reconciled: Callable[[Key, float, BaseException | None], None] | None = None
 
@@ -215,7 +217,7 @@ class Reconciler:
             return
         now = self._clock()
         if _without_live(before) == _without_live(after):
-            if now - self._live_written.get(key, 0.0) < self._options.settings.live:
+            if now - self._live_written.get(key, 0.0) < self._options.live_writes:
                 return
             self._live_written[key] = now
         await self._cluster.write_status(key.kind, key.namespace, key.name, after)

@@ -1,0 +1,5 @@
+"""`python -m loadgate_operator`."""
+
+from loadgate_operator.main import main
+
+main()

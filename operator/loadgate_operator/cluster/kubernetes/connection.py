@@ -1,0 +1,69 @@
+"""Where the API server is and who we are to it: from KUBECONFIG, or from the pod that we run in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+
+
+class ConnectionFaultError(Exception):
+    """There is no API server to be found, or the way to it is described wrongly."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client's configuration (of `kubernetes.aio`), and the namespace that it speaks of where none is named."""
+
+    configuration: Any
+    namespace: str
+
+    def credentials(self) -> dict[str, Any]:
+        """The same way to the server, as kopf's `ConnectionInfo` takes it; tokens are read anew."""
+        config = self.configuration
+        if config.refresh_api_key_hook is not None:
+            config.refresh_api_key_hook(config)
+        said = str(config.api_key.get("BearerToken") or config.api_key.get("authorization") or "")
+        return {
+            "server": config.host,
+            "ca_path": config.ssl_ca_cert,
+            "insecure": not config.verify_ssl,
+            "certificate_path": config.cert_file,
+            "private_key_path": config.key_file,
+            "token": said.removeprefix("bearer ").removeprefix("Bearer ").strip() or None,
+            "default_namespace": self.namespace,
+        }
+
+
+async def connect() -> Connection:
+    """By KUBECONFIG where it is set, else as the pod that we are, else by ~/.kube/config.
+
+    Raises ConnectionFaultError.
+    """
+    # Imported here, since it takes a second that `loadgate-operator --help` doesn't need.
+    from kubernetes.aio import config  # noqa: PLC0415
+    from kubernetes.aio.client import Configuration  # noqa: PLC0415
+    from kubernetes.aio.config import ConfigException  # noqa: PLC0415
+
+    configuration = Configuration()
+    # Retries are ours: they must know which failures may be repeated, and how long there is left.
+    configuration.retries = False
+    try:
+        if _IN_CLUSTER in os.environ and not os.environ.get("KUBECONFIG"):
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            return Connection(configuration, _own_namespace())
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        _, active = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as error:
+        raise ConnectionFaultError(f"no way to an API server: {error}") from error
+    return Connection(configuration, (active.get("context") or {}).get("namespace") or "default")
+
+
+def _own_namespace() -> str:
+    try:
+        return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(encoding="utf-8").strip()
+    except OSError:
+        return "default"

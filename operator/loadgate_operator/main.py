@@ -1,0 +1,188 @@
+"""`loadgate-operator`: the operator as a process beside a Kubernetes API server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from loadgate_operator.api_metrics import ApiMetrics
+from loadgate_operator.cluster.kubernetes import Api, ConnectionFaultError, KubernetesCluster, Scope, connect
+from loadgate_operator.cluster.kubernetes.api import NotFoundError
+from loadgate_operator.cluster.kubernetes.lists import list_all
+from loadgate_operator.cluster.port import ClusterError, Kind, RefusedError
+from loadgate_operator.collect import Collector, RunnerClient
+from loadgate_operator.flags import Flags, parse
+from loadgate_operator.leader import Leader, LeaseSettings
+from loadgate_operator.logs import set_up
+from loadgate_operator.manifests.job import RunnerSettings
+from loadgate_operator.reconcile.reconciler import Options, Reconciler
+from loadgate_operator.serve import serving
+from loadgate_operator.telemetry import OperatorMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from loadgate_operator.cluster.kubernetes import Connection
+
+logger = logging.getLogger(__name__)
+
+LIVE_WRITES = 5.0
+"""Seconds between two writes of a status that changes by itself."""
+
+SYNC = 30.0
+"""Seconds to wait for the cache at the start; without it reading works too, but costs the API server something."""
+
+DEFINITIONS = 60.0
+"""Seconds to wait for the API server, and for the resources' definitions, at the start."""
+
+
+class UnusableClusterError(Exception):
+    """The cluster has no loadgate resources, or doesn't let us at them."""
+
+
+class Operator:
+    """One operator process: its parts, and what is known of their health."""
+
+    def __init__(self, flags: Flags, connection: Connection) -> None:
+        self._flags = flags
+        self._connection = connection
+        self._metrics = OperatorMetrics()
+        self._api_metrics = ApiMetrics(self._metrics.registry)
+        self._stop = asyncio.Event()
+        self._reconciler: Reconciler | None = None
+        self._cluster: KubernetesCluster | None = None
+
+    async def run(self) -> int:
+        """Until told to stop, or until something breaks that a new start may mend; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            serve = serving(self._flags.listen, self._metrics.render, self.healthy, self.ready)
+            logger.info("metrics and health at %s", await stack.enter_async_context(serve))
+            api = await stack.enter_async_context(Api(self._connection, called=self._api_metrics.called))
+            if not self._flags.leader_election:
+                return await self._first(self._stopped(), self._work(api))
+            leader = Leader(api, self._lease())
+            stack.push_async_callback(leader.release)
+            if not await self._first(self._stopped(), _then(leader.win(), 1)):
+                return 0
+            return await self._first(self._stopped(), self._work(api), _then(leader.keep(), 1))
+
+    def healthy(self) -> bool:
+        """Whether events and reconciles flow; who stands by is healthy too."""
+        if self._reconciler is None or self._cluster is None:
+            return True
+        return self._reconciler.healthy() and self._cluster.flowing
+
+    def ready(self) -> bool:
+        """Whether the cluster is known, or this operator only stands by."""
+        return self.healthy() and (self._cluster is None or self._cluster.synced)
+
+    async def _work(self, api: Api) -> int:
+        """Do what an operator does; returns when kopf was told to stop, raises where something broke."""
+        from loadgate_operator.handlers import watch  # noqa: PLC0415 - kopf takes a second, and must come after KUBECONFIG
+
+        await _check(api, self._flags.namespaces)
+        self._api_metrics.leading(leads=True)
+        cluster = KubernetesCluster(api, Scope(self._flags.namespaces))
+        async with RunnerClient() as client:
+            collector = Collector(client, time.time, self._metrics.scraped)
+            options = Options(live_writes=LIVE_WRITES, reconciled=self._metrics.reconciled)
+            settings = RunnerSettings(image=self._flags.runner_image)
+            reconciler = Reconciler(cluster, collector, settings, clock=time.time, options=options)
+            self._cluster = cluster
+            return await self._first(
+                _then(watch(self._connection, cluster, self._flags.namespaces, self._stop), 0),
+                _then(cluster.run(), 1),
+                _then(self._observe(cluster), 1),
+                _then(self._reconcile(cluster, reconciler), 1),
+            )
+
+    async def _reconcile(self, cluster: KubernetesCluster, reconciler: Reconciler) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SYNC):
+                await cluster.settled.wait()
+        self._reconciler = reconciler
+        await reconciler.run()
+
+    async def _observe(self, cluster: KubernetesCluster) -> None:
+        async for key in cluster.watch():
+            if key.kind in (Kind.LOAD_TEST, Kind.PERFORMANCE_BUDGET):
+                with contextlib.suppress(ClusterError):  # The next change, or the next start, tells it again.
+                    self._metrics.observe(key, await cluster.read(*key))
+
+    async def _stopped(self) -> int:
+        await self._stop.wait()
+        return 0
+
+    async def _first(self, *parts: Coroutine[None, None, int]) -> int:
+        """What the first part to end ends with; the others are cancelled, and waited for."""
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return max(task.result() for task in done)
+
+    def _lease(self) -> LeaseSettings:
+        namespace = self._flags.leader_election_namespace or self._connection.namespace
+        return LeaseSettings(namespace=namespace, identity=f"{self._flags.identity}-{os.getpid()}")
+
+
+async def _then(part: Coroutine[None, None, None], code: int) -> int:
+    await part
+    return code
+
+
+async def _check(api: Api, namespaces: tuple[str, ...]) -> None:
+    """Wait until the resources can be read. Raises UnusableClusterError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + DEFINITIONS
+    while True:
+        try:
+            for kind in (Kind.LOAD_TEST, Kind.PERFORMANCE_BUDGET):
+                for namespace in namespaces or ("",):
+                    await list_all(api, kind, namespace, metadata_only=True)
+        except NotFoundError as error:
+            fault = UnusableClusterError(f"the definitions of loadgate's resources aren't installed ({error})")
+        except RefusedError as error:
+            raise UnusableClusterError(f"the API server doesn't let the operator read ({error})") from error
+        except ClusterError as error:
+            fault = UnusableClusterError(f"the API server can't be reached ({error})")
+        else:
+            return
+        if loop.time() > until:
+            raise fault
+        logger.warning("%s; waiting", fault)
+        await asyncio.sleep(2)
+
+
+async def _main(flags: Flags) -> int:
+    return await Operator(flags, await connect()).run()
+
+
+def main() -> None:
+    """The console script."""
+    flags = parse(sys.argv[1:], os.environ)
+    set_up(flags.log_format, flags.log_level)
+    try:
+        code = asyncio.run(_main(flags))
+    except (ConnectionFaultError, UnusableClusterError, OSError) as error:
+        logger.error("%s", error)  # noqa: TRY400 - a fault of the installation, whose trace says nothing
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
