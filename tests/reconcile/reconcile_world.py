@@ -522,15 +522,15 @@ class _Port:
         self._world.touch()
         self._world.remove(Key(kind, namespace, name))
 
-    async def write_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+    async def write_status(self, key: Key, status: Mapping[str, Any], *, version: str | None = None) -> None:
         self._world.touch()
         if self._world.refuse_statuses:
             self._world.refuse_statuses -= 1
             raise ClusterError("the API server is away")
-        obj = self._world.objects.get(Key(kind, namespace, name))
+        obj = self._world.objects.get(key)
         if obj is not None:
             obj["status"] = copied(dict(status))
-            if kind is Kind.LOAD_TEST:
+            if key.kind is Kind.LOAD_TEST:
                 self._world.statuses.append(obj["status"])
                 for watcher in self._world.watchers:
                     watcher(self._world)

@@ -66,11 +66,18 @@ class Cluster(Protocol):
     """A place where objects live and pods run. Every call may raise `ClusterError`; none outlasts its time limit."""
 
     async def read(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """The object, or None where there is none."""
+        """The object, or None where there is none.
+
+        Of a Secret that isn't loadgate's own a side may leave the values empty: that its keys are there is what counts.
+        """
         ...
 
     async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
-        """All objects of a namespace (of every namespace where it is "") that carry all of `labels`, by name."""
+        """All objects of a namespace (of every namespace where it is "") that carry all of `labels`, by name.
+
+        ConfigMaps may come without their data. Of Secrets only loadgate's own need be there, and of events only
+        those that warn of a Job: to see the others takes rights, and time, that nobody needs.
+        """
         ...
 
     async def apply(self, obj: Object) -> Object:
@@ -79,7 +86,8 @@ class Cluster(Protocol):
         Everything but its status and what the cluster sets (uid, resourceVersion, generation, creationTimestamp) is
         replaced. The generation grows when the spec changes and at no other time. Applying what is already there
         changes nothing and wakes nobody. An object that names a uid is meant as that one: raises ConflictError where
-        it is gone or another.
+        it is gone or another, or has changed since it was read. Of such a Job only annotations are changed; a Secret
+        that is there already may be refused.
         """
         ...
 
@@ -87,8 +95,11 @@ class Cluster(Protocol):
         """Remove the object and all that it owns; fine where it is gone, or where another `uid` has taken its name."""
         ...
 
-    async def write_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
-        """Replace the object's whole status; nothing happens where the object is gone."""
+    async def write_status(self, key: Key, status: Mapping[str, Any], *, version: str | None = None) -> None:
+        """Replace the object's whole status; nothing happens where the object is gone.
+
+        A `version` is the object's resourceVersion when it was read: raises ConflictError where it isn't that any more.
+        """
         ...
 
     async def record_event(
@@ -108,6 +119,7 @@ class Cluster(Protocol):
     def watch(self) -> AsyncIterator[Key]:
         """The key of each LoadTest, PerformanceBudget, Job, Pod, ConfigMap or Secret that appears, changes or goes.
 
-        It begins with all that exist. Changes of one key that come faster than they are read are one.
+        It begins with all that exist. Secrets may be left out: who misses one looks again. Changes of one key that
+        come faster than they are read are one.
         """
         ...

@@ -89,11 +89,11 @@ class Actor:
             case DeleteObject():
                 await self.cluster.delete(action.kind, observed.namespace, action.name, action.uid)
             case RecordEvent():
-                await self._say(action, observed.load_test)
+                await self.say(action, observed.load_test)
             case _:
                 await self._tell(action, sight)
 
-    async def _say(self, action: RecordEvent, about: Object | None) -> None:
+    async def say(self, action: RecordEvent, about: Object | None) -> None:
         """People are told where that can be done; no run waits for it."""
         if about is None:
             return
@@ -124,13 +124,16 @@ class Actor:
                 assert_never(action)
 
     async def _create(self, action: CreateRun, test: LoadTest) -> None:
-        """The token and the plan first: pods wait for what they mount, but need not."""
+        """The plan and the token first: pods wait for what they mount, but need not.
+
+        A token never is without its plan, by which it is found where Secrets can't be listed.
+        """
         namespace, run = test.metadata.namespace, action.run
         plan = compile_plan(test, run=run)
+        await self.cluster.apply(plan_config_map(test, run, plan))
         secret = await self.cluster.read(Kind.SECRET, namespace, names.token_name(run))
         if secret is None or token_of(secret) is None:
             await self.cluster.apply(token_secret(test, run, secrets.token_urlsafe(TOKEN_BYTES)))
-        await self.cluster.apply(plan_config_map(test, run, plan))
         if await self.cluster.read(Kind.JOB, namespace, names.job_name(run)) is None:
             await self.cluster.apply(runner_job(test, run, plan, self.runner_settings))
 

@@ -42,7 +42,8 @@ logger = logging.getLogger(__name__)
 JUDGED_BY_ANNOTATION = "loadgate.dev/judged-by"
 """On a stored result: the hash of the limits that its verdict is over."""
 
-_OWNED = (Kind.JOB, Kind.POD, Kind.CONFIG_MAP, Kind.SECRET)
+_OWNED = (Kind.JOB, Kind.POD, Kind.SECRET, Kind.CONFIG_MAP)
+"""In the order in which they are removed: a token goes before its plan, by which it is found."""
 _ENDED = ("Succeeded", "Failed")
 _UNDER_WAY = (Phase.Starting, Phase.Running, Phase.Judging)
 

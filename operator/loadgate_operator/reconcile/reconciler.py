@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from loadgate.api.conditions import ConditionType
 from loadgate.api.status import LoadTestStatus
 from loadgate.plan import config_map_refs, secret_sources
 from loadgate_operator.cluster.port import ClusterError, Key, Kind
@@ -19,6 +20,7 @@ from loadgate_operator.reconcile.model import Decision, Settings
 from loadgate_operator.reconcile.observe import Observer, Sight
 from loadgate_operator.reconcile.observe_budget import observe_budget
 from loadgate_operator.reconcile.queue import KeyQueue
+from loadgate_operator.reconcile.story import told
 from loadgate_operator.reconcile.wakes import Wakes
 
 if TYPE_CHECKING:
@@ -216,11 +218,13 @@ class Reconciler:
         if before == after:
             return
         now = self._clock()
-        if _without_live(before) == _without_live(after):
-            if now - self._live_written.get(key, 0.0) < self._options.live_writes:
-                return
-            self._live_written[key] = now
-        await self._cluster.write_status(key.kind, key.namespace, key.name, after)
+        soon = now - self._live_written.get(key, 0.0) < self._options.live_writes
+        if before and soon and _without_live(before) == _without_live(after):
+            return
+        await self._cluster.write_status(key, after, version=raw["metadata"].get("resourceVersion"))
+        self._live_written[key] = now
+        for event in told(before, after):
+            await self._actor.say(event, raw)
         if _verdict_of(before) != _verdict_of(after):
             await self._wake_budgets(key.namespace)
         if status.run is not None and status.run.finished_at is not None:
@@ -237,7 +241,7 @@ class Reconciler:
         now = self._clock()
         status = decide_budget(await observe_budget(self._cluster, self._observer, raw), now).to_json()
         if raw.get("status") != status:
-            await self._cluster.write_status(key.kind, key.namespace, key.name, status)
+            await self._cluster.write_status(key, status, version=raw["metadata"].get("resourceVersion"))
 
 
 def _inputs_of(test: LoadTest) -> list[Key]:
@@ -258,7 +262,12 @@ def _stalled(sight: Sight, error: UserMustActError, now: float) -> Decision:
 
 
 def _without_live(status: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in status.items() if name not in LIVE_FIELDS}
+    """What is worth a write at once. How many runners are armed so far isn't: it is told again soon, or is over."""
+    lasting = {name: value for name, value in status.items() if name not in LIVE_FIELDS}
+    conditions = status.get("conditions") or ()
+    if any(one["type"] == ConditionType.Reconciling for one in conditions):
+        lasting["conditions"] = [{**one, "message": ""} for one in conditions]
+    return lasting
 
 
 def _verdict_of(status: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -162,13 +162,13 @@ class KubernetesCluster:
         elif uid is not None:
             self._cache.remove(key, uid)
 
-    async def write_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+    async def write_status(self, key: Key, status: Mapping[str, Any], *, version: str | None = None) -> None:
         """See `Cluster`."""
-        key = Key(kind, namespace, name)
+        expected = {"resourceVersion": version} if version else {}
         body = {
-            "apiVersion": API_VERSIONS[kind],
-            "kind": kind.value,
-            "metadata": {"name": name, "namespace": namespace},
+            "apiVersion": API_VERSIONS[key.kind],
+            "kind": key.kind.value,
+            "metadata": {"name": key.name, "namespace": key.namespace, **expected},
             "status": dict(status),
         }
         try:

@@ -94,9 +94,9 @@ class LocalCluster:
         """See `Cluster`."""
         self.store.delete(Key(kind, namespace, name), uid)
 
-    async def write_status(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+    async def write_status(self, key: Key, status: Mapping[str, Any], *, version: str | None = None) -> None:
         """See `Cluster`."""
-        self.store.write_status(Key(kind, namespace, name), status)
+        self.store.write_status(key, status, version)
 
     async def record_event(
         self, about: Object, event_type: Literal["Normal", "Warning"], reason: str, message: str

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from loadgate_operator.cluster.local import rules
-from loadgate_operator.cluster.port import Key, Kind, Object
+from loadgate_operator.cluster.port import ConflictError, Key, Kind, Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,9 +89,14 @@ class Store:
             self._update(key, present, wanted)
         return copy.deepcopy(self._objects.get(key, wanted))
 
-    def write_status(self, key: Key, status: Mapping[str, Any]) -> None:
-        """Replace the whole status; nothing happens where the object is gone or has this status already."""
+    def write_status(self, key: Key, status: Mapping[str, Any], version: str | None = None) -> None:
+        """Replace the whole status; nothing happens where the object is gone or has this status already.
+
+        Raises ConflictError where the object isn't of the `version` that is named.
+        """
         present = self._objects.get(key)
+        if present is not None and version not in (None, present["metadata"]["resourceVersion"]):
+            raise ConflictError(f"{key} has changed since it was read")
         if present is not None and present.get("status") != status:
             self._put(key, {**present, "status": copy.deepcopy(dict(status))})
 
