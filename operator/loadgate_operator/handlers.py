@@ -61,14 +61,17 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(
-    connection: Connection, cluster: KubernetesCluster, namespaces: Sequence[str], stop: asyncio.Event
+    connection: Connection, cluster: KubernetesCluster, namespaces: Sequence[str], ready: asyncio.Event
 ) -> None:
-    """Feed the cluster's cache until `stop` is set, or the process is told to end. `namespaces`: none for all."""
+    """Feed the cluster's cache until cancelled. `namespaces`: none for all.
+
+    `ready` is set when kopf has begun, which takes the process' signals to itself.
+    """
     await kopf.operator(
         registry=handlers(connection, cluster),
         settings=settings(),
         namespaces=list(namespaces),
         clusterwide=not namespaces,
         standalone=True,
-        stop_flag=stop,
+        ready_flag=ready,
     )

@@ -60,9 +60,7 @@ class Operator:
 
     async def run(self) -> int:
         """Until told to stop, or until something breaks that a new start may mend; the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        self._listen_to_signals()
         async with contextlib.AsyncExitStack() as stack:
             serve = serving(self._flags.listen, self._metrics.render, self.healthy, self.ready)
             logger.info("metrics and health at %s", await stack.enter_async_context(serve))
@@ -86,7 +84,7 @@ class Operator:
         return self.healthy() and (self._cluster is None or self._cluster.synced)
 
     async def _work(self, api: Api) -> int:
-        """Do what an operator does; returns when kopf was told to stop, raises where something broke."""
+        """Do what an operator does; ends where something broke."""
         from loadgate_operator.handlers import watch  # noqa: PLC0415 - kopf takes a second, and must come after KUBECONFIG
 
         await _check(api, self._flags.namespaces)
@@ -98,8 +96,10 @@ class Operator:
             settings = RunnerSettings(image=self._flags.runner_image)
             reconciler = Reconciler(cluster, collector, settings, clock=time.time, options=options)
             self._cluster = cluster
+            ready = asyncio.Event()
             return await self._first(
-                _then(watch(self._connection, cluster, self._flags.namespaces, self._stop), 0),
+                _then(watch(self._connection, cluster, self._flags.namespaces, ready), 1),
+                self._take_signals_back(ready),
                 _then(cluster.run(), 1),
                 _then(self._observe(cluster), 1),
                 _then(self._reconcile(cluster, reconciler), 1),
@@ -117,6 +117,17 @@ class Operator:
             if key.kind in (Kind.LOAD_TEST, Kind.PERFORMANCE_BUDGET):
                 with contextlib.suppress(ClusterError):  # The next change, or the next start, tells it again.
                     self._metrics.observe(key, await cluster.read(*key))
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _take_signals_back(self, ready: asyncio.Event) -> int:
+        """Kopf would stop itself first, and all that it doesn't know only after seconds; ours ends all at once."""
+        await ready.wait()
+        self._listen_to_signals()
+        return await self._stopped()
 
     async def _stopped(self) -> int:
         await self._stop.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -36,6 +37,9 @@ _EVENTS_LAST = 3.0
 """Seconds for which a list of events is as good as a new one."""
 
 
+_RACES, _MOST_REMEMBERED = 5, 2_000
+
+
 @dataclass(frozen=True)
 class Scope:
     """Which namespaces are ours to watch; none: all."""
@@ -62,6 +66,7 @@ class KubernetesCluster:
         self._freshness = Freshness(api, self._cache, self._scope.watched)
         self._config_maps = ConfigMapWatch(api, self._cache, self._scope.watched)
         self._asked: set[Key] = set()
+        self._annotations: OrderedDict[tuple[str, str], dict[str, str]] = OrderedDict()
         self._events: dict[str, tuple[float, list[Object]]] = {}
         api.recovered = self._freshness.ask
 
@@ -105,8 +110,10 @@ class KubernetesCluster:
             return await self._read_config_map(key)
         if self._cache.is_synced(kind):
             entry = self._cache.get(key)
-            return entry.object() if entry else None
-        return await self._get(key)
+            found = entry.object() if entry else None
+        else:
+            found = await self._get(key)
+        return self._remember(found) if kind is Kind.JOB else found
 
     async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         """See `Cluster`."""
@@ -141,6 +148,8 @@ class KubernetesCluster:
                 raise ConflictError(f"{key} is gone") from error
             raise RefusedError(str(error)) from error
         self._learn(key, after)
+        if key.kind is Kind.JOB:
+            self._remember(after)
         return after
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str | None = None) -> None:
@@ -275,9 +284,30 @@ class KubernetesCluster:
         return orjson.loads(orjson.dumps(known[1]))  # type: ignore[no-any-return]  # a copy for each reader
 
     async def _annotate(self, key: Key, job: Object) -> Object:
-        """A Job's annotations as they are in `job`, if it is still what it was when `job` was read."""
+        """A Job's annotations as they are in `job`, if they are still what they were when `job` was read.
+
+        The Job controller writes its status whenever it likes, which is no reason to begin anew.
+        """
         metadata = {part: job["metadata"].get(part) for part in ("annotations", "resourceVersion", "uid")}
-        return await self._patch(key, "", {"metadata": metadata}, MERGE)
+        before = self._annotations.get((metadata["uid"], str(metadata["resourceVersion"])))
+        for _ in range(_RACES):
+            try:
+                return await self._patch(key, "", {"metadata": metadata}, MERGE)
+            except ConflictError:
+                now = await self._get(key)
+                if now is None or now["metadata"]["uid"] != metadata["uid"] or _annotations_of(now) != before:
+                    raise
+                metadata["resourceVersion"] = now["metadata"]["resourceVersion"]
+        raise ConflictError(f"{key} changes faster than it can be annotated")
+
+    def _remember(self, job: Object | None) -> Object | None:
+        """What a Job's annotations were at its version, for who wants to change them."""
+        if job is not None:
+            metadata = job["metadata"]
+            self._annotations[metadata["uid"], str(metadata["resourceVersion"])] = _annotations_of(job)
+            while len(self._annotations) > _MOST_REMEMBERED:
+                self._annotations.popitem(last=False)
+        return job
 
     async def _patch(self, key: Key, subresource: str, body: Object, content_type: str) -> Object:
         query = {"fieldManager": names.OPERATOR, **({"force": "true"} if content_type == APPLY else {})}
@@ -300,3 +330,7 @@ class KubernetesCluster:
             self._cache.put({part: obj[part] for part in ("apiVersion", "kind", "metadata")})
         elif key.kind in WATCHED:
             self._cache.put(obj)
+
+
+def _annotations_of(obj: Object) -> dict[str, str]:
+    return dict(obj["metadata"].get("annotations") or {})

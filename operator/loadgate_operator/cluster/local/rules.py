@@ -64,10 +64,14 @@ def with_default_status(obj: Object) -> Object:
 
 
 def check_identity(key: Key, present: Object | None, wanted: Object) -> None:
-    """Raises ConflictError where a uid is named and there is no such object, or another."""
-    uid = wanted["metadata"].get("uid")
-    if uid is not None and (present is None or present["metadata"]["uid"] != uid):
+    """Raises ConflictError where a uid is named and there is no such object, or another, or it has changed since."""
+    uid, version = wanted["metadata"].get("uid"), wanted["metadata"].get("resourceVersion")
+    if uid is None:
+        return
+    if present is None or present["metadata"]["uid"] != uid:
         raise ConflictError(f"{key} isn't {uid} (any more)")
+    if version not in (None, present["metadata"]["resourceVersion"]):
+        raise ConflictError(f"{key} has changed since it was read")
 
 
 def check_update(present: Object, wanted: Object) -> None:
