@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from loadgate_operator.cluster.kubernetes import Connection, KubernetesCluster
 
+_IDENTITY: Any = "loadgate"
+
 CONNECT_TIMEOUT = 10.0
 REQUEST_TIMEOUT = 60.0
 """Seconds, of kopf's own requests: lists of what it watches."""
