@@ -75,5 +75,7 @@ async def watch(
         namespaces=list(namespaces),
         clusterwide=not namespaces,
         standalone=True,
+        # Only peering wants to know who we are; else kopf asks for the user's name, and a random user id has none.
+        identity=_IDENTITY,
         ready_flag=ready,
     )
