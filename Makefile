@@ -72,3 +72,5 @@ lock: $(READY) ## Compile the lock files from pyproject.toml
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
 	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --generate-hashes --no-header --python-version 3.11 -o requirements.lock
 	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --group dev --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-dev.lock
+	.venv/lock/bin/uv pip compile --quiet --group pyproject.toml:build --generate-hashes --no-header --python-version 3.11 -c requirements-dev.lock -o requirements-build.lock
+	for part in runner operator; do .venv/lock/bin/uv pip compile pyproject.toml --quiet --extra $$part --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-$$part.lock || exit; done
