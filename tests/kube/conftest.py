@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 from kube_cluster import ROOT, Kube, NoClusterError, down, find, namespaces
+from kube_stage import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +42,18 @@ def namespace(kube: Kube) -> Iterator[str]:
     kube.until(lambda: kube.get("serviceaccount", "default", "-n", name))
     yield name
     kube.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[str]:
+    """A server that answers at once."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

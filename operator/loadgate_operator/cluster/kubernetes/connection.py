@@ -50,7 +50,7 @@ async def connect() -> Connection:
 
     configuration = Configuration()
     # Retries are ours: they must know which failures may be repeated, and how long there is left.
-    configuration.retries = False
+    configuration.retries = None
     try:
         if _IN_CLUSTER in os.environ and not os.environ.get("KUBECONFIG"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -1,0 +1,57 @@
+"""The operator's command line and log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from loadgate_operator.flags import Flags, parse
+from loadgate_operator.logs import JsonLines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ([], {}, {"namespaces": (), "listen": ("0.0.0.0", 8080), "leader_election": False}),
+        (["--namespace", "a", "--namespace", "b", "--namespace", "a"], {}, {"namespaces": ("a", "b")}),
+        ([], {"LOADGATE_NAMESPACE": "a, b"}, {"namespaces": ("a", "b")}),
+        (["--namespace", "c"], {"LOADGATE_NAMESPACE": "a,b"}, {"namespaces": ("c",)}),
+        (["--listen", "[::1]:9"], {}, {"listen": ("::1", 9)}),
+        ([], {"LOADGATE_LISTEN": "127.0.0.1:7", "LOADGATE_LOG_FORMAT": "json"}, {"listen": ("127.0.0.1", 7)}),
+        ([], {"LOADGATE_LEADER_ELECTION": "true"}, {"leader_election": True}),
+        (["--no-leader-election"], {"LOADGATE_LEADER_ELECTION": "true"}, {"leader_election": False}),
+        ([], {"LOADGATE_RUNNER_IMAGE": "r:1"}, {"runner_image": "r:1"}),
+        (["--allowed-target", "*.shop"], {}, {"allowed_targets": ("*.shop",)}),
+    ],
+)
+def test_flags_go_before_the_environment(
+    arguments: list[str], environment: dict[str, str], expected: dict[str, object]
+) -> None:
+    """Each flag has a variable, a repeated flag is a list, and what is given goes before what surrounds it."""
+    flags: Flags = parse(arguments, environment)
+    assert {name: getattr(flags, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("listen", ["8080", "x:y", "127.0.0.1:70000"])
+def test_a_wrong_address_is_a_usage_error(listen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said what is wrong, and the exit code is 2."""
+    with pytest.raises(SystemExit) as exit_:
+        parse(["--listen", listen], {})
+    assert exit_.value.code == 2
+    assert "not an address" in capsys.readouterr().err
+
+
+def test_a_json_log_is_an_object_a_line() -> None:
+    """Also where the message or the trace has several lines."""
+    try:
+        int("a\nb")
+    except ValueError:
+        record = logging.LogRecord("n", logging.ERROR, "", 0, "x %s\ny", ("1",), sys.exc_info())
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("error", "n", "x 1\ny")
+    assert "ValueError" in told["exception"]
