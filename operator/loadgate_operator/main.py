@@ -55,6 +55,7 @@ class Operator:
         self._metrics = OperatorMetrics()
         self._api_metrics = ApiMetrics(self._metrics.registry)
         self._stop = asyncio.Event()
+        self._stands_by = False
         self._reconciler: Reconciler | None = None
         self._cluster: KubernetesCluster | None = None
 
@@ -69,8 +70,10 @@ class Operator:
                 return await self._first(self._stopped(), self._work(api))
             leader = Leader(api, self._lease())
             stack.push_async_callback(leader.release)
+            self._stands_by = True
             if not await self._first(self._stopped(), _then(leader.win(), 1)):
                 return 0
+            self._stands_by = False
             return await self._first(self._stopped(), self._work(api), _then(leader.keep(), 1))
 
     def healthy(self) -> bool:
@@ -81,7 +84,7 @@ class Operator:
 
     def ready(self) -> bool:
         """Whether the cluster is known, or this operator only stands by."""
-        return self.healthy() and (self._cluster is None or self._cluster.synced)
+        return self._stands_by or (self._reconciler is not None and self._cluster is not None and self._cluster.synced)
 
     async def _work(self, api: Api) -> int:
         """Do what an operator does; ends where something broke."""

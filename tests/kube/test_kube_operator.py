@@ -158,7 +158,7 @@ def test_a_role_in_one_namespace_is_enough(
     assert "403" not in operator.said()
 
 
-def test_a_cluster_without_definitions_is_said_so(stage: Stage, tmp_path: Path, restricted: str) -> None:
+def test_rights_that_are_missing_are_said(stage: Stage, tmp_path: Path, restricted: str) -> None:
     """An operator that may not look at the whole cluster, and is told to, says so and ends."""
     with pytest.raises(AssertionError, match="doesn't let the operator read"):
         OperatorProcess(stage.kube, tmp_path / "log", kubeconfig=restricted)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from loadgate_operator.cluster.kubernetes.cache import Cache, key_of
@@ -83,21 +82,21 @@ class Freshness:
                 continue
 
     async def _compare(self, kind: Kind) -> None:
-        until = time.monotonic() + LATE
+        until = asyncio.get_running_loop().time() + LATE
         while True:
             listed, version = await self._list(kind)
             self._cache.bury(kind, self._namespaces, listed, version)
             # Listed again now and then: what goes meanwhile would be waited for in vain.
-            again = time.monotonic() + 2.0
+            again = asyncio.get_running_loop().time() + 2.0
             while behind := self._cache.behind(listed, kind):
-                if time.monotonic() > again:
+                if asyncio.get_running_loop().time() > again:
                     break
                 await asyncio.sleep(_STEP)
             if not behind:
                 self._late.discard(kind)
                 self._cache.mark(kind, synced=True)
                 return
-            if time.monotonic() > until:
+            if asyncio.get_running_loop().time() > until:
                 self._be_late(kind, behind)
 
     def _be_late(self, kind: Kind, behind: list[Key]) -> None:
