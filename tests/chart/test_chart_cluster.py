@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from chart_kit import CHART, CLUSTER, NAMESPACE, run
+from chart_kit import CHART, NAMESPACE, run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600)]
 
@@ -16,17 +16,13 @@ FOREIGN = "monitoring.coreos.com/"
 
 
 @pytest.fixture(scope="module")
-def kubectl():
-    """kubectl, against KUBECONFIG's cluster or else the one of tests/cluster, where it is up."""
-    if os.environ.get("KUBECONFIG"):
-        command = ["kubectl"]
-    elif CLUSTER.exists() and run(CLUSTER, "status").returncode == 0:
-        command = [CLUSTER, "kubectl"]
-    else:
-        pytest.skip("no cluster is up: set KUBECONFIG, or `make cluster`")
+def kubectl(cluster):
+    """kubectl, with objects on its standard input."""
+    environment = {**os.environ, **cluster.environment, "KUBECONFIG": cluster.kubeconfig}
 
     def call(*arguments, objects=None):
-        return run(*command, *arguments, input=None if objects is None else yaml.safe_dump_all(objects))
+        stdin = None if objects is None else yaml.safe_dump_all(objects)
+        return run(*cluster.kubectl, *arguments, input=stdin, env=environment)
 
     return call
 
@@ -80,8 +76,8 @@ def test_the_api_server_takes_every_object(kubectl, helm, crds, namespaces, path
     assert len(done.stdout.splitlines()) == len(objects)
 
 
-ALLOWED = ["shop.default.svc", "*.staging.example.com", "10.0.0.0/8", "fd00::/8"]
-NAMES_ONLY = ["shop.default.svc", "*.staging.example.com", "192.0.2.7"]
+ALLOWED = ["shop.default.svc", "*.staging.example.com", "10.0.0.0/8", "fd00::/8", "192.0.2.7", "2001:db8::7"]
+NAMES_ONLY = ["shop.default.svc", "*.staging.example.com"]
 
 TARGETS = [
     (ALLOWED, "http://10.1.2.3/", True),
@@ -96,7 +92,10 @@ TARGETS = [
     (NAMES_ONLY, "http://evil-staging.example.com", False),
     (NAMES_ONLY, "http://shop.default.svc.evil.example", False),
     (NAMES_ONLY, "http://shop.default.svc@evil.example/", False),
-    (NAMES_ONLY, "http://192.0.2.7", True),
+    (ALLOWED, "http://192.0.2.7", True),
+    (ALLOWED, "http://192.0.2.8", False),
+    (ALLOWED, "http://[2001:db8:0::7]", True),
+    (NAMES_ONLY, "http://192.0.2.7", False),
     (NAMES_ONLY, "http://169.254.169.254/", False),
 ]
 
