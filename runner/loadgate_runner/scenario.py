@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from loadgate.metrics import tags_of
 from loadgate.plan import ArrivalSchedule
-from loadgate_runner.journey import Outcome
 from loadgate_runner.telemetry.timeline import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from loadgate.plan import PlanScenario
     from loadgate_runner.executors.crew import Worker
-    from loadgate_runner.journey import VU, Journey
+    from loadgate_runner.journey import VU, Journey, Outcome
     from loadgate_runner.telemetry.recorder import Recorder
-
-_COMPLETED = Outcome.COMPLETED  # looking a member up by its class costs more than an empty call
 
 
 class ScenarioStage:
@@ -42,7 +41,7 @@ class ScenarioStage:
 
     def hire(self, vu: int) -> VirtualUser:
         """A VU; its id counts from 1 over all scenarios of the run."""
-        return VirtualUser(self, self.journey.new_vu(self._first_vu + vu + 1))
+        return VirtualUser(self, self.journey.new_vu(self._first_vu + vu + 1, self.iterations))
 
     def dismiss(self, worker: Worker) -> None:
         """Close a VU's connections."""
@@ -61,7 +60,7 @@ class ScenarioStage:
 
 
 class VirtualUser:
-    """A journey's VU as a crew's worker: iterates, and counts how the iteration ended."""
+    """A journey's VU as a crew's worker."""
 
     __slots__ = ("_stage", "vu")
 
@@ -69,28 +68,12 @@ class VirtualUser:
         self._stage = stage
         self.vu = vu
 
-    async def iterate(self, number: int, due: float) -> bool:
+    def iterate(self, number: int, due: float) -> Awaitable[Outcome]:
         """Do an iteration; in the open model it counts from when it was due. See executors.crew.Worker."""
         stage = self._stage
-        recorder, iterations = stage.recorder, stage.iterations
-        began = recorder.clock()
-        due_ns = began
-        if stage.open:
-            due_ns = min(stage.origin + round(due * SECOND), began)
-            recorder.late(due_ns, began)
-        try:
-            outcome = await self.vu.iterate(number, due_ns if stage.open else None)
-        except asyncio.CancelledError:
-            iterations.interrupted(due_ns)
-            raise
-        if outcome is _COMPLETED:
-            iterations.completed(due_ns, recorder.clock())
-        elif outcome is Outcome.FAILED:
-            iterations.failed(due_ns, recorder.clock())
-        elif outcome is Outcome.INTERRUPTED:
-            iterations.interrupted(due_ns)
-        else:
-            if stage.open:
-                iterations.dropped(due_ns)
-            return False
-        return True
+        if not stage.open:
+            return self.vu.iterate(number)
+        began = stage.recorder.clock()
+        due_ns = min(stage.origin + round(due * SECOND), began)
+        stage.recorder.late(due_ns, began)
+        return self.vu.iterate(number, due_ns)

@@ -213,6 +213,29 @@ def plan_of(*steps: dict[str, Any], script: str | None = None, tags: dict[str, s
     return Plan.decode(plan.encode())
 
 
+class MemoryTally:
+    """Remembers how iterations ended, and when they count from."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def completed(self, due: int, ended: int) -> None:
+        """One went through."""
+        self.seen.append(("completed", due))
+
+    def failed(self, due: int, ended: int) -> None:
+        """One failed."""
+        self.seen.append(("failed", due))
+
+    def interrupted(self, due: int) -> None:
+        """One was cut off."""
+        self.seen.append(("interrupted", due))
+
+    def dropped(self, due: int) -> None:
+        """One didn't begin."""
+        self.seen.append(("dropped", due))
+
+
 class Bench:
     """A compiled scenario with one virtual user and everything around it."""
 
@@ -235,7 +258,8 @@ class Bench:
         )
         self.plan = plan
         self.journey = compile_scenario(plan.scenarios[0], plan, self.context)
-        self.vu = self.journey.new_vu(7)
+        self.tally = MemoryTally()
+        self.vu = self.journey.new_vu(7, self.tally)
 
     @classmethod
     def steps(cls, *steps: dict[str, Any], answers: tuple[Answer, ...] = (), **more: Any) -> Bench:

@@ -146,6 +146,16 @@ async def test_a_pause_that_is_cut_short_ends_the_iteration():
     assert bench.client.sent == []
 
 
+async def test_how_an_iteration_ended_is_counted_once_from_when_it_was_due():
+    """Each way to end is one count, from the due time where there is one, and of one that was late from then too."""
+    clock = iter([100, 130, 200, 250, 300, 350])
+    bench = Bench.steps({"think": "1s"}, clock=lambda: next(clock))
+    await bench.vu.iterate(0)
+    await bench.vu.iterate(1, 150)
+    await bench.vu.iterate(2, 400)
+    assert bench.tally.seen == [("completed", 100), ("completed", 150), ("completed", 300)]
+
+
 @pytest.mark.looptime
 async def test_a_cancelled_iteration_passes_the_cancellation_on():
     """The virtual user can be used again."""
@@ -162,6 +172,7 @@ async def test_a_cancelled_iteration_passes_the_cancellation_on():
         await task
     assert await bench.vu.iterate(1) is Outcome.COMPLETED
     assert bench.vu.state.iteration == 2
+    assert [kind for kind, _ in bench.tally.seen] == ["interrupted", "completed"]
 
 
 def tags(bench, kind):
@@ -315,7 +326,7 @@ async def test_virtual_users_draw_different_numbers():
     """From one seed, each from its own."""
     bench = Bench.steps(get("/${random.int(1, 1000000000)}"))
     for vu_id in (1, 2, 3, 1):
-        await bench.journey.new_vu(vu_id).iterate(0)
+        await bench.journey.new_vu(vu_id, bench.tally).iterate(0)
     one, two, three, one_again = paths(bench)
     assert one == one_again
     assert all(a != b for a, b in pairwise((one, two, three)))

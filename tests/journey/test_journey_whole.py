@@ -5,7 +5,7 @@ import time
 
 import orjson
 import pytest
-from journey_samples import MemoryRecorder, plan_of, steps_of
+from journey_samples import MemoryRecorder, MemoryTally, plan_of, steps_of
 
 from loadgate.plan.document import PlanData, PlanTarget, PlanTimeouts
 from loadgate_runner.http import Client, Network
@@ -125,7 +125,7 @@ async def iterate(plan, files, times=2):
         run="r", runner_index=0, files=files, environ={"PW": "pw"}, recorder=recorder, clock=time.perf_counter_ns,
         sleep=sleep, client=lambda: Client(network), log=log.append,
     )  # fmt: skip
-    vu = compile_scenario(plan.scenarios[0], plan, context).new_vu(7)
+    vu = compile_scenario(plan.scenarios[0], plan, context).new_vu(7, MemoryTally())
     due = time.perf_counter_ns()
     outcomes = [await vu.iterate(number, due) for number in range(times)]
     await vu.close()

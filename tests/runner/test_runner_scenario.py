@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +16,16 @@ from loadgate_runner.journey import Outcome
 from loadgate_runner.scenario import ScenarioStage
 from loadgate_runner.telemetry.recorder import Recorder
 
+if TYPE_CHECKING:
+    from loadgate_runner.journey.ports import Tally
+
 pytestmark = pytest.mark.looptime(start=1000.0)
 
 SECOND = 1_000_000_000
+
+
+def _now() -> int:
+    return round(asyncio.get_running_loop().time() * SECOND)
 
 
 @dataclass
@@ -26,12 +34,27 @@ class FakeVU:
 
     journey: FakeJourney
     vu_id: int
+    tally: Tally
     closed: bool = False
 
     async def iterate(self, number: int, due_ns: int | None = None) -> Outcome:
         self.journey.seen.append((self.vu_id, number, due_ns))
-        await asyncio.sleep(self.journey.takes)
-        return self.journey.outcomes.get(number, Outcome.COMPLETED)
+        due = _now() if due_ns is None else due_ns
+        try:
+            await asyncio.sleep(self.journey.takes)
+        except asyncio.CancelledError:
+            self.tally.interrupted(due)
+            raise
+        outcome = self.journey.outcomes.get(number, Outcome.COMPLETED)
+        if outcome is Outcome.COMPLETED:
+            self.tally.completed(due, _now())
+        elif outcome is Outcome.FAILED:
+            self.tally.failed(due, _now())
+        elif outcome is Outcome.INTERRUPTED:
+            self.tally.interrupted(due)
+        else:
+            self.tally.dropped(due)
+        return outcome
 
     async def close(self) -> None:
         self.closed = True
@@ -46,8 +69,8 @@ class FakeJourney:
     seen: list = field(default_factory=list)
     vus: list[FakeVU] = field(default_factory=list)
 
-    def new_vu(self, vu_id: int) -> FakeVU:
-        self.vus.append(FakeVU(self, vu_id))
+    def new_vu(self, vu_id: int, tally: Tally) -> FakeVU:
+        self.vus.append(FakeVU(self, vu_id, tally))
         return self.vus[-1]
 
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from loadgate_runner.executors.events import Event
 
@@ -18,8 +18,8 @@ NEVER = math.inf
 class Worker(Protocol):
     """A VU as executors see it. Cancelling `iterate` interrupts the iteration, which the worker counts."""
 
-    async def iterate(self, number: int, due: float) -> bool:
-        """Do iteration `number`, due at `due` (seconds from the scenario's start). False: this VU can do no more."""
+    def iterate(self, number: int, due: float) -> Awaitable[object]:
+        """Do iteration `number`, due at `due` (seconds from the scenario's start). Falsy: this VU can do no more."""
 
 
 class Stage(Protocol):

@@ -46,7 +46,7 @@ class Pool(Crew):
 
     async def _serve(self, worker: Worker, event: Arrive) -> None:
         self._stage.vus(+1)
-        able = True
+        able: object = True
         try:
             able = await worker.iterate(event.number, event.at)
         finally:

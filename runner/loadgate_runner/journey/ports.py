@@ -79,3 +79,19 @@ class Recorder(Protocol):
 
     def data_exhausted(self, source: str) -> None:
         """A virtual user ended because a `unique` source has no row left for it."""
+
+
+class Tally(Protocol):
+    """Where a scenario's iterations are counted. Instants are of the clock; `due` is when one was due, or began."""
+
+    def completed(self, due: int, ended: int) -> None:
+        """One went through."""
+
+    def failed(self, due: int, ended: int) -> None:
+        """An error of the journey itself ended one."""
+
+    def interrupted(self, due: int) -> None:
+        """One was cut off."""
+
+    def dropped(self, due: int) -> None:
+        """One was due and didn't begin."""

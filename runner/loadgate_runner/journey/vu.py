@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections import Counter
 from enum import StrEnum
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .compile import Run
     from .context import Context
     from .data import Source
+    from .ports import Tally
     from .secrets import Secrets
 
 FAILURES_METRIC: Final = "iterations_failed"
@@ -27,13 +29,13 @@ _LONGEST_TRACEBACK: Final = 4_000
 
 
 class Outcome(StrEnum):
-    """How an iteration ended."""
+    """How an iteration ended. It is true where the virtual user can do another one."""
 
     COMPLETED = "completed"
     FAILED = "failed"
     """By an error in the journey itself; requests and checks that fail don't end an iteration."""
     INTERRUPTED = "interrupted"
-    EXHAUSTED = "exhausted"
+    EXHAUSTED = ""
     """There was no row left in a `unique` source: the virtual user can do no more, and this iteration didn't begin."""
 
 
@@ -79,46 +81,63 @@ class Journey:
         self.context = context
         self.failures = failures
 
-    def new_vu(self, vu_id: int) -> VU:
-        """Return a virtual user; ids count from 1 over the whole run."""
-        return VU(self, State(vu_id, self.context.client(), self.context.seed))
+    def new_vu(self, vu_id: int, tally: Tally) -> VU:
+        """Return a virtual user that counts its iterations in `tally`; ids count from 1 over the whole run."""
+        return VU(self, State(vu_id, self.context.client(), self.context.seed), tally)
 
 
 class VU:
     """One virtual user. It keeps its connections; variables and cookies are each iteration's own, as in k6."""
 
-    __slots__ = ("_journey", "_run", "state")
+    __slots__ = ("_clock", "_journey", "_run", "_sources", "_tally", "state")
 
-    def __init__(self, journey: Journey, state: State) -> None:
+    def __init__(self, journey: Journey, state: State, tally: Tally) -> None:
+        self._clock = journey.context.clock
         self._journey = journey
         self._run = journey.run
+        self._sources = journey.sources
+        self._tally = tally
         self.state = state
 
     async def iterate(self, number: int, due_ns: int | None = None) -> Outcome:
-        """Do the scenario's iteration `number`. Raises nothing but CancelledError, when its task is cancelled.
+        """Do the scenario's iteration `number`, and count it. Raises only CancelledError, when its task is cancelled.
 
-        `due_ns` is when an open model had it due, on the context's clock: how late it begins is its first request's.
+        `due_ns` is when an open model had it due, on the context's clock: how late it begins is its first request's,
+        and what is counted begins then. All is in one coroutine, since each layer of them costs every iteration.
         """
-        state = self.state
+        state, tally = self.state, self._tally
+        due = began = self._clock()
+        if due_ns is None:
+            state.late_ns = None
+        else:
+            due = min(due_ns, began)
+            state.late_ns = began - due
         state.number = number
-        state.late_ns = None if due_ns is None else max(0, self._journey.context.clock() - due_ns)
         state.vars.clear()
         if state.client.cookies.size:
             state.client.cookies.clear()
         try:
-            for source in self._journey.sources:
+            for source in self._sources:
                 state.rows[source.name] = source.take(state)
             await self._run(state)
+        except asyncio.CancelledError:
+            tally.interrupted(due)
+            raise
         except Interrupted:
+            tally.interrupted(due)
             return Outcome.INTERRUPTED
         except Exhausted as error:
             self._journey.context.recorder.data_exhausted(error.source)
+            if due_ns is not None:
+                tally.dropped(due)
             return Outcome.EXHAUSTED
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a journey's own code ends its iteration, not the VU
             self._journey.failures.add(error)
+            tally.failed(due, self._clock())
             return Outcome.FAILED
         finally:
             state.iteration += 1
+        tally.completed(due, self._clock())
         return _COMPLETED
 
     async def close(self) -> None:
