@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadgate.metrics import Histogram
-from loadgate.metrics.histogram import BUCKETS, bounds_of
+from loadgate.metrics.histogram import BUCKETS, INDEX, INDEXED, bounds_of, index_of
 
 
 class Track:
@@ -18,10 +18,7 @@ class Track:
 
     def record(self, us: int) -> None:
         """Add one sample, of 0 or more."""
-        shift = us.bit_length() - 8
-        index = (shift << 7) + (us >> shift) if shift > 0 else us
-        if index >= BUCKETS:
-            index = BUCKETS - 1
+        index = INDEX[us] if us < INDEXED else min(index_of(us), BUCKETS - 1)
         self.counts[index] = self.counts.get(index, 0) + 1
         self.total += us
         if us > self.maximum:  # noqa: PLR1730 - a branch seldom taken is cheaper here than a call of max()
