@@ -43,7 +43,7 @@ DEFINITIONS = 60.0
 
 
 class UnusableClusterError(Exception):
-    """The cluster has no loadgate resources, or doesn't let us at them."""
+    """What was asked for can't be done here: no loadgate resources, no rights to them, a flag that can't be kept."""
 
 
 class Operator:
@@ -181,6 +181,11 @@ async def _check(api: Api, namespaces: tuple[str, ...]) -> None:
 
 
 async def _main(flags: Flags) -> int:
+    if flags.allowed_targets:
+        # Better no load at all than load where the platform said that there must be none.
+        raise UnusableClusterError("--allowed-target can't be enforced by this version; it must not be given")
+    if flags.runner_defaults:
+        logger.warning("--runner-defaults has no effect in this version: %s isn't read", flags.runner_defaults)
     return await Operator(flags, await connect()).run()
 
 

@@ -78,9 +78,15 @@ class Kube:
 def find() -> Kube:
     """The cluster of KUBECONFIG, else the local one, which is started where it isn't up. Raises NoClusterError."""
     given = os.environ.get("KUBECONFIG")
-    state = os.environ.get("CLUSTER_STATE", "/tmp/loadgate-kube-tests")
-    local = {"CLUSTER_STATE": state, "CLUSTER_PORT": os.environ.get("CLUSTER_PORT", "17443")}
-    if given and Path(given) != Path(state) / "admin.conf":
+    local = {
+        "CLUSTER_STATE": os.environ.get("CLUSTER_STATE", "/tmp/loadgate-kube-tests"),
+        "CLUSTER_PORT": os.environ.get("CLUSTER_PORT", "17443"),
+    }
+    if given and (Path(given).parent / "node").is_dir():
+        # That of `make cluster`: it can be asked for more than another.
+        server = yaml.safe_load(Path(given).read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
+        local = {"CLUSTER_STATE": str(Path(given).parent), "CLUSTER_PORT": server.rsplit(":", 1)[1]}
+    elif given:
         kubectl = shutil.which("kubectl")
         if kubectl is None:
             raise NoClusterError("KUBECONFIG is set, but there is no kubectl to ask that cluster with")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,25 @@ def test_a_json_log_is_an_object_a_line() -> None:
     told = json.loads(line)
     assert (told["level"], told["logger"], told["message"]) == ("error", "n", "x 1\ny")
     assert "ValueError" in told["exception"]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--version"], 0, ""),
+        (["--listen", "nowhere"], 2, "not an address"),
+        ([], 1, "no way to an API server"),
+        (["--allowed-target", "shop"], 1, "can't be enforced"),
+    ],
+)
+def test_the_program_ends_with_a_word(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
+    """What can't work ends at once, with one line that says why and no trace."""
+    program = Path(sys.executable).with_name("loadgate-operator")
+    environment = {"KUBECONFIG": str(tmp_path / "none"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [str(program), *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
