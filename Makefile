@@ -15,7 +15,7 @@ $(READY): requirements-dev.lock pyproject.toml
 
 .PHONY: help
 help: ## What each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slow|errors|stall to see it fail)
@@ -27,8 +27,8 @@ test: lint ## Everything: format, lint, types, layers, CRDs, unit and whole test
 	$(BIN)/coverage report --fail-under=95 >/dev/null
 
 .PHONY: test-fast
-test-fast: $(READY) ## Only the tests that start no processes
-	$(BIN)/python -m pytest -m "not processes" -q
+test-fast: $(READY) ## Only the tests that start no processes and need no cluster
+	$(BIN)/python -m pytest -m "not processes and not cluster" -q
 
 .PHONY: lint
 lint: $(READY) ## Format, lint, types, layers, CRDs as generated
@@ -66,6 +66,10 @@ cluster: ## Start a real one-node control plane on this machine (needs Go; the f
 .PHONY: cluster-down
 cluster-down: ## Stop that control plane and delete all that was in it
 	@tests/cluster/cluster down
+
+.PHONY: e2e
+e2e: $(READY) ## End to end with the real images: faults, kills, outages (KUBECONFIG's cluster, else one on this machine; E2E_LONG=1, KEEP_CLUSTER=1)
+	$(BIN)/python -m pytest -m cluster --durations 10
 
 .PHONY: lock
 lock: $(READY) ## Compile the lock files from pyproject.toml
