@@ -9,6 +9,7 @@ from charts.generator.panels import (
     annotation,
     dashboard,
     graph,
+    in_verdict_colours,
     override,
     stat,
     table,
@@ -132,10 +133,7 @@ def _verdicts() -> list[Panel]:
             Query(f"count by (verdict) (loadgate_loadtest_verdict{{{TEST}}} == 1)", "{{verdict}}"),
             height=10,
             custom={"stacking": {"mode": "normal"}, "fillOpacity": 30},
-            overrides=tuple(
-                override(name, ("color", {"mode": "fixed", "fixedColor": colour["color"]}))
-                for name, colour in verdict_colours()["options"].items()
-            ),
+            overrides=in_verdict_colours(),
         ),
     ]
 

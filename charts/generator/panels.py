@@ -71,10 +71,19 @@ def table(title: str, text: str, *queries: Query, **more: Any) -> Panel:
     return Panel(title=title, text=text, queries=queries, kind="table", options={"cellHeight": "sm"}, **more)
 
 
+_VERDICTS = {"Passed": "green", "Failed": "red", "Inconclusive": "orange", "Aborted": "purple"}
+
+
 def verdict_colours() -> Json:
-    """A value mapping: each phase and verdict in a colour of its own."""
-    colours = {"Passed": "green", "Failed": "red", "Inconclusive": "orange", "Aborted": "purple"}
-    return {"type": "value", "options": {name: {"text": name, "color": colour} for name, colour in colours.items()}}
+    """A value mapping: each verdict that is a value in a colour of its own."""
+    return {"type": "value", "options": {name: {"text": name, "color": colour} for name, colour in _VERDICTS.items()}}
+
+
+def in_verdict_colours() -> tuple[Json, ...]:
+    """Overrides: each series that is called by its verdict in that colour."""
+    return tuple(
+        override(name, ("color", {"mode": "fixed", "fixedColor": colour})) for name, colour in _VERDICTS.items()
+    )
 
 
 def thresholds(*steps: tuple[str, float | None]) -> Json:
@@ -124,7 +133,7 @@ def annotation(name: str, expr: str, *, title: str, text: str, colour: str) -> J
         "textFormat": text,
         "tagKeys": "name",
         "step": "10s",
-        "useValueForTime": "on",
+        "useValueForTime": True,
     }
 
 

@@ -13,12 +13,12 @@ from charts.generator.panels import (
     annotation,
     dashboard,
     graph,
+    in_verdict_colours,
     override,
     stat,
     table,
     thresholds,
     variable,
-    verdict_colours,
 )
 
 RUN = 'namespace="$namespace",test="$test",run="$run"'
@@ -89,7 +89,7 @@ def _figures() -> list[Panel]:
             "Where the LoadTest is, and in the end its verdict.",
             phase,
             options={"textMode": "name"},
-            defaults={"mappings": [verdict_colours()]},
+            overrides=in_verdict_colours(),
         ),
         stat("VUs", "Virtual users at work.", Query(f"sum(loadgate_vus{{{RUN}}})")),
         stat("Requests/s", "Over all runners.", Query(f"sum(rate({REQUESTS}{{{RUN}}}{RATE}))"), unit="reqps"),
