@@ -97,7 +97,7 @@ async def test_what_went_unheard_is_let_go(world: World) -> None:
     await asyncio.sleep(1)
     world.server.version = None
     world.freshness.ask()
-    await asyncio.sleep(1)
+    await asyncio.sleep(2)
     assert world.cache.get(KEY) is None
 
 
@@ -116,3 +116,15 @@ async def test_comparing_costs_little(world: World) -> None:
     world.cache.put(load_test(1))
     await asyncio.sleep(3600)
     assert world.server.asked <= 4 * (3600 / EVERY + 1)
+
+
+async def test_many_wishes_are_one_comparison(world: World) -> None:
+    """A list that is heard of event by event is compared once or twice, not once for each."""
+    world.cache.put(load_test(1))
+    await asyncio.sleep(1)
+    before = world.server.asked
+    for _ in range(100):
+        world.freshness.ask(Kind.LOAD_TEST)
+        await asyncio.sleep(0.004)
+    await asyncio.sleep(5)
+    assert world.server.asked - before <= 2

@@ -36,7 +36,8 @@ WATCHED: dict[Kind, Mapping[str, str]] = {
 EVERY, RETRY, LATE = 120.0, 5.0, 60.0
 """Seconds between two comparisons, until one that failed is repeated, and until what was listed must have come."""
 
-_STEP = 0.05
+_STEP, _GATHER = 0.05, 0.5
+"""Seconds between two looks at the cache, and in which further wishes to compare are one: a list is many events."""
 
 
 class Freshness:
@@ -80,6 +81,7 @@ class Freshness:
                     await self._asked[kind].wait()
             except TimeoutError:
                 continue
+            await asyncio.sleep(_GATHER)
 
     async def _compare(self, kind: Kind) -> None:
         until = asyncio.get_running_loop().time() + LATE
