@@ -157,9 +157,11 @@ def test_the_operators_arguments_are_the_values(helm):
     assert said == {key: value for key, value in given.items() if key != "image"}
 
 
-def test_runners_without_defaults_have_an_empty_file(helm):
-    """What isn't set isn't there, so that a cluster's own defaults hold."""
-    assert yaml.safe_load(one(helm.objects(), "ConfigMap", "rel-loadgate-runners")["data"]["runners.yaml"]) == {}
+def test_runners_without_defaults_have_no_file(helm):
+    """Where nothing is set the operator is given nothing to merge, and a cluster's own defaults hold."""
+    objects = helm.objects()
+    assert not [obj for obj in objects if obj["metadata"]["name"] == "rel-loadgate-runners"]
+    assert "--runner-defaults" not in json.dumps(objects)
 
 
 @pytest.mark.parametrize(

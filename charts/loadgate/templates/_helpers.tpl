@@ -46,12 +46,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- toYaml (mergeOverwrite (dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL"))) (deepCopy .Values.securityContext)) }}
 {{- end }}
 
-{{/* What each pod that makes load has by default, by the names of spec.runners; what isn't set isn't there. */}}
+{{/* What each pod that makes load has by default, by the names of spec.runners; empty where nothing is set. */}}
 {{- define "loadgate.runnerDefaults" -}}
 {{- $all := omit .Values.runners "image" }}
 {{- $set := dict }}
 {{- range $key, $value := $all }}{{ if $value }}{{ $_ := set $set $key $value }}{{ end }}{{ end }}
-{{- toYaml $set }}
+{{- if $set }}{{ toYaml $set }}{{ end }}
 {{- end }}
 
 {{/* Where helm test makes its LoadTest: in a namespace that is watched. */}}
