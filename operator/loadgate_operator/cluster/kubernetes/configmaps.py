@@ -50,6 +50,7 @@ class ConfigMapWatch:
                 pause = _PAUSE
             except NotFoundError:
                 version = ""  # Too old a version: what happened since is in a new list.
+                await asyncio.sleep(_PAUSE)
             except ClusterError as error:
                 logger.warning("the watch of ConfigMaps broke: %s; again in %gs", error, pause)
                 version = ""
@@ -83,7 +84,7 @@ class ConfigMapWatch:
         )
         async with self._api.stream(call, IDLE) as lines:
             async for line in lines:
-                version = self._take(orjson.loads(line))
+                version = self._take(_parsed(line))
         return version
 
     def _take(self, event: dict[str, Any]) -> str:
@@ -97,3 +98,12 @@ class ConfigMapWatch:
             else:
                 self._cache.put(obj)
         return str(obj["metadata"]["resourceVersion"])
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """An event. Raises ClusterError for half a one: a server that stops cuts its last line short."""
+    try:
+        event: dict[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ClusterError(f"half an event: {error}") from error
+    return event
