@@ -1,0 +1,79 @@
+"""Whole runs with the real images: the chart's operator, runners as pods, the demo shop as the target."""
+
+import pytest
+from e2e_cluster import until
+from e2e_stage import RESTRICTED
+
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300)]
+
+
+def test_from_a_manifest_to_a_verdict(stage):
+    """A LoadTest of two runners passes, counts what the shop counted, and leaves nothing when it is deleted."""
+    before = stage.shop.requests()
+    stage.apply(count=2)
+    status = stage.finish("Passed")
+    assert status["summary"]["requests"] == stage.shop.requests() - before
+    stage.removed()
+
+
+def test_a_broken_limit_fails(stage):
+    """A limit that can't be held is a Failed, with the limit named."""
+    stage.apply(seconds=2, thresholds={"http_req_duration": ["p(95)<0.001"]})
+    status = stage.finish("Failed")
+    assert status["violations"]
+    stage.removed()
+
+
+def test_a_bare_runner_says_what_it_needs(kube, namespace):
+    """The runner's image runs as any user id on a read-only root, and without a run says so and ends with 2."""
+    container = {
+        "name": "runner",
+        "image": kube.runner_image,
+        "args": ["--plan", "/nowhere", "--files", "/tmp"],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {**RESTRICTED, "runAsUser": 1_000_680_000},
+    }
+    pod = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
+    kube.create(
+        "Job",
+        {
+            "metadata": {"name": "bare", "namespace": namespace},
+            "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+        },
+    )
+
+    def ended():
+        statuses = [
+            one for p in kube.items("Pod", namespace) for one in p.get("status", {}).get("containerStatuses") or ()
+        ]
+        return next((one["state"]["terminated"] for one in statuses if "terminated" in one["state"]), None)
+
+    end = until(ended, 60, lambda: kube.items("Pod", namespace))
+    assert end["exitCode"] == 2, end
+    assert "LOADGATE_RUN" in end["message"], end
+
+
+def test_an_image_has_nothing_that_installs_or_compiles(kube, namespace):
+    """Neither image has pip, a compiler, or the other's program, and both start without writing anything."""
+    probe = (
+        "import importlib.util, shutil, sys, os;"
+        "print([n for n in ('pip', 'setuptools', 'ensurepip', sys.argv[1]) if importlib.util.find_spec(n)],"
+        "[n for n in ('pip', 'pip3', 'gcc', 'cc', 'loadgate') if shutil.which(n)], os.getuid())"
+    )
+    for image, other in ((kube.operator_image, "loadgate_runner"), (kube.runner_image, "loadgate_operator")):
+        name = f"no-{other.replace('_', '-')}"
+        container = {
+            "name": "probe",
+            "image": image,
+            "command": ["python", "-c", probe, other],
+            "securityContext": RESTRICTED,
+        }
+        pod = {"restartPolicy": "Never", "containers": [container]}
+        kube.create("Pod", {"metadata": {"name": name, "namespace": namespace}, "spec": pod})
+        until(
+            lambda name=name: kube.get("Pod", namespace, name)["status"].get("phase") in ("Succeeded", "Failed"),
+            60,
+            lambda name=name: kube.get("Pod", namespace, name),
+        )
+        said = kube.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}/log").text
+        assert said == "[] [] 65532\n"
