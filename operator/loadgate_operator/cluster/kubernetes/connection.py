@@ -51,12 +51,14 @@ async def connect() -> Connection:
     configuration = Configuration()
     # Retries are ours: they must know which failures may be repeated, and how long there is left.
     configuration.retries = None
+    # Given each time, since the client keeps what it found when it was first imported.
+    given = os.environ.get("KUBECONFIG") or None
     try:
-        if _IN_CLUSTER in os.environ and not os.environ.get("KUBECONFIG"):
+        if _IN_CLUSTER in os.environ and given is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             return Connection(configuration, _own_namespace())
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        _, active = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+        await config.load_kube_config(given, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        _, active = config.list_kube_config_contexts(given)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise ConnectionFaultError(f"no way to an API server: {error}") from error
     return Connection(configuration, (active.get("context") or {}).get("namespace") or "default")
