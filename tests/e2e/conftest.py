@@ -1,10 +1,12 @@
 """Fixtures of the end-to-end tests; where there is no cluster that is said loudly, and they are left out."""
 
 import shutil
+from uuid import uuid4
 
+import httpx
 import pytest
 from e2e_cluster import TOOL, LeftOut, cluster, until
-from e2e_stage import NUMBERS, Operator, Shop, Stage
+from e2e_stage import Operator, Shop, Stage
 
 _left_out = []
 
@@ -39,15 +41,16 @@ def operator(kube, helm):
 @pytest.fixture(scope="session")
 def shop(kube):
     """The demo shop behind a Service."""
-    target = Shop(kube)
-    target.install()
-    return target
+    with httpx.Client() as direct:
+        target = Shop(kube, direct if kube.local else kube.api)
+        target.install()
+        yield target
 
 
 @pytest.fixture
 def namespace(kube, request):
     """A namespace of the test's own, under the strictest pod security."""
-    name = f"e2e-{next(NUMBERS)}"
+    name = f"e2e-{uuid4().hex[:8]}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     kube.create("Namespace", {"metadata": {"name": name, "labels": labels}})
     until(lambda: kube.get("ServiceAccount", name, "default"))

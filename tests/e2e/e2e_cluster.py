@@ -137,6 +137,7 @@ class Cluster:
             yield
         finally:
             self.tool("start", program)
+            until(self.answers)
 
     def answers(self):
         """Whether the API server is there."""

@@ -14,8 +14,6 @@ RELEASE = "loadgate"
 SHOP = "shop-e2e"
 FINAL = ("Passed", "Failed", "Inconclusive", "Aborted")
 
-NUMBERS = itertools.count(1)
-
 # It is faults that are tested, not how fast a machine is that does everything at once.
 BUSY = ["LoopLag", "ScheduleSlip", "CPULimit"]
 
@@ -140,11 +138,11 @@ def shop_objects(image):
 class Shop:
     """The target, which counts its requests."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, client):
         self.cluster = cluster
         self.url = f"http://shop.{SHOP}.svc"
         self._address = ""
-        self._asked = httpx.Client() if cluster.local else cluster.api
+        self._client = client
 
     def install(self):
         """Start it, where it isn't there, and wait until it answers."""
@@ -160,7 +158,7 @@ class Shop:
     def requests(self):
         """How many requests of load it has had; None while it doesn't answer."""
         try:
-            return self._count(self._asked.get(self._metrics(), timeout=5).raise_for_status().text)
+            return self._count(self._client.get(self._metrics(), timeout=5).raise_for_status().text)
         except httpx.HTTPError:
             return None
 
