@@ -14,6 +14,9 @@ LAZY = {
     "plan": (f"{_COMMANDS}.plan", "Show what a test will do, without doing it."),
     "validate": (f"{_COMMANDS}.validate", "Find every fault of the manifests."),
     "report": (f"{_COMMANDS}.report", "Render a stored result again."),
+    "wait": (f"{_COMMANDS}.wait", "Wait for a test's verdict in a cluster, and exit by it."),
+    "get": (f"{_COMMANDS}.get", "Show the tests of a cluster."),
+    "logs": (f"{_COMMANDS}.logs", "Print the runners' logs of a test in a cluster."),
     "demo": (f"{_COMMANDS}.demo", "Run a user journey against a demo shop, in about 30 seconds."),
     "crds": (f"{_COMMANDS}.crds", "Print the CustomResourceDefinitions."),
     "version": (f"{_COMMANDS}.version", "Print the version."),
@@ -32,11 +35,20 @@ cli = LazyGroup(
 
 def main() -> None:
     """Run the command that the arguments name."""
+    _run("loadgate")
+
+
+def plugin() -> None:
+    """The same command as kubectl's plugin: `kubectl loadgate`."""
+    _run("kubectl loadgate")
+
+
+def _run(name: str) -> None:
     signal.signal(signal.SIGINT, _interrupted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ? and not a traceback
-    cli.main(prog_name="loadgate")
+    cli.main(prog_name=name)
 
 
 def _interrupted(_number: int, _frame: object) -> None:

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from loadgate.report import Result, ResultError
+from loadgate_cli import remote
 from loadgate_cli.exits import Exit
 from loadgate_cli.files import replace
 from loadgate_cli.terminal import has_colour, say
@@ -48,18 +49,21 @@ _FORMS: dict[str, Callable[[Result], str]] = {
 
 
 @click.command()
-@click.argument("result", metavar="RESULT", type=click.Path(allow_dash=True))
+@click.argument("result", metavar="RESULT|NAME", type=click.Path(allow_dash=True))
 @click.option(
     "-f", "--format", "form", type=click.Choice(list(_FORMS)), default="text", show_default=True, help="Form."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, not to standard output.")
-def command(result: str, form: str, out: Path | None) -> None:
+@remote.options
+def command(result: str, form: str, out: Path | None, place: remote.Place) -> None:
     """Render a stored result again.
 
-    RESULT is a result.json.zst (or the same unpacked), a folder that --out wrote, or - for standard input.
+    RESULT is a result.json.zst (or the same unpacked), a folder that --out wrote, or - for standard input. Where there
+    is no such file, NAME is a LoadTest in the cluster, and its stored result is read.
     """
     try:
-        text = _FORMS[form](Result.decode(_read(result)))
+        data = remote.stored_result(place, result) if remote.is_name(result) else _read(result)
+        text = _FORMS[form](Result.decode(data))
         if out is not None:
             replace(out, text.encode())
             return

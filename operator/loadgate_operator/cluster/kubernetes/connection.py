@@ -38,8 +38,10 @@ class Connection:
         }
 
 
-async def connect() -> Connection:
-    """By KUBECONFIG where it is set, else as the pod that we are, else by ~/.kube/config.
+async def connect(kubeconfig: str | None = None, context: str | None = None) -> Connection:
+    """By the file that is given, else by KUBECONFIG, else as the pod that we are, else by ~/.kube/config.
+
+    `context` names one of the file's contexts; without it the file's current one is meant.
 
     Raises ConnectionFaultError.
     """
@@ -52,16 +54,17 @@ async def connect() -> Connection:
     # Retries are ours: they must know which failures may be repeated, and how long there is left.
     configuration.retries = None
     # Given each time, since the client keeps what it found when it was first imported.
-    given = os.environ.get("KUBECONFIG") or None
+    given = kubeconfig or os.environ.get("KUBECONFIG") or None
     try:
-        if _IN_CLUSTER in os.environ and given is None:
+        if _IN_CLUSTER in os.environ and given is None and context is None:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             return Connection(configuration, _own_namespace())
-        await config.load_kube_config(given, client_configuration=configuration)  # type: ignore[no-untyped-call]
-        _, active = config.list_kube_config_contexts(given)  # type: ignore[no-untyped-call]
+        await config.load_kube_config(given, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        contexts, active = config.list_kube_config_contexts(given)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise ConnectionFaultError(f"no way to an API server: {error}") from error
-    return Connection(configuration, (active.get("context") or {}).get("namespace") or "default")
+    chosen = next((each for each in contexts if each["name"] == context), active)
+    return Connection(configuration, (chosen.get("context") or {}).get("namespace") or "default")
 
 
 def _own_namespace() -> str:

@@ -1,0 +1,44 @@
+"""What a LoadTest's status means to someone who waits: still under way, or over and with which exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadgate.api.conditions import ConditionType, Outcome
+from loadgate_cli.exits import Exit, exit_of
+
+
+def ending(test: dict[str, Any]) -> Exit | None:
+    """The exit code that the status comes to; None while it may still change by itself, or speaks of an older spec."""
+    status = test.get("status") or {}
+    if status.get("observedGeneration", -1) != test["metadata"].get("generation"):
+        return None
+    if _is_true(status, ConditionType.Reconciling):
+        return None
+    if _is_true(status, ConditionType.Complete):
+        return exit_of(Outcome[status["phase"]])
+    return Exit.INVALID if _is_true(status, ConditionType.Stalled) else None
+
+
+def line(test: dict[str, Any]) -> str:
+    """Where it stands, on one line: the phase, how far it is, and why."""
+    status = test.get("status") or {}
+    parts = [str(status.get("phase") or "not yet seen by the operator")]
+    if "progress" in status and not _is_true(status, ConditionType.Complete):
+        parts.append(f"{status['progress']} %")
+    said = next((c for kind in _TELLING if (c := _condition(status, kind))), None)
+    if said:
+        parts.append(f"{said.get('reason', '')}: {said.get('message', '')}".rstrip(": "))
+    return "  ".join(parts)
+
+
+_TELLING = (ConditionType.Reconciling, ConditionType.Stalled, ConditionType.Passed)
+
+
+def _condition(status: dict[str, Any], kind: ConditionType) -> dict[str, Any] | None:
+    return next((each for each in status.get("conditions", []) if each["type"] == kind), None)
+
+
+def _is_true(status: dict[str, Any], kind: ConditionType) -> bool:
+    condition = _condition(status, kind)
+    return condition is not None and condition["status"] == "True"

@@ -1,0 +1,187 @@
+"""wait, get, logs and report against an API server of a few lines."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from delivery_states import STATES
+
+from loadgate_cli.main import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURES = Path(__file__).parent / "fixtures"
+TESTS = "/apis/loadgate.dev/v1alpha1/namespaces/shop/loadtests"
+CORE = "/api/v1/namespaces/shop"
+
+
+class FakeApi:
+    """Answers by path; what isn't there is NotFound as a real server says it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answers: dict[str, list[tuple[int, Any]]] = {}
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                queue = fake.answers.get(self.path.partition("?")[0])
+                code, body = (
+                    (queue.pop(0) if len(queue) > 1 else queue[0]) if queue else (404, {"message": "not found"})
+                )
+                data = body if isinstance(body, bytes) else orjson.dumps(body)
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: object) -> None:
+                """Be quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.config = folder / "kubeconfig"
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "one",
+                    "clusters": [
+                        {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server.server_address[1]}"}}
+                    ],
+                    "users": [{"name": "u", "user": {"token": "t"}}],
+                    "contexts": [
+                        {"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "shop"}},
+                        {"name": "two", "context": {"cluster": "c", "user": "u", "namespace": "other"}},
+                    ],
+                }
+            )
+        )
+
+    def has(self, path: str, *answers: Any, code: int = 200) -> None:
+        self.answers[path] = [(code, answer) for answer in answers]
+
+    def call(self, *args: str) -> Result:
+        return CliRunner().invoke(cli, [*args, "--kubeconfig", str(self.config)])
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[FakeApi]:
+    fake = FakeApi(tmp_path)
+    thread = threading.Thread(target=fake.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield fake
+    fake.server.shutdown()
+    thread.join()
+    fake.server.server_close()
+
+
+def fixture(state: str) -> dict[str, Any]:
+    out: dict[str, Any] = orjson.loads((FIXTURES / f"{state}.json").read_bytes())
+    return out
+
+
+@pytest.mark.parametrize("state", [state for state, row in STATES.items() if row[3] is not None])
+def test_wait_exits_by_the_verdict(api: FakeApi, state: str):
+    """The exit code is the one of `run`, and the phase is said on standard output."""
+    api.has(f"{TESTS}/checkout", fixture(state))
+    done = api.call("wait", "checkout")
+    assert done.exit_code == STATES[state][3], done.output
+    assert fixture(state)["status"]["phase"] in done.stdout
+
+
+def test_wait_follows_a_run_to_its_end(api: FakeApi):
+    """What is under way is told as it goes, until there is a verdict."""
+    api.has(f"{TESTS}/checkout", fixture("running"), fixture("passed"))
+    done = api.call("wait", "checkout")
+    assert done.exit_code == 0
+    assert "Running" in done.stderr
+    assert "Passed" in done.stdout
+
+
+def test_wait_without_a_verdict_in_time_is_inconclusive(api: FakeApi):
+    """Time running out is neither a pass nor a failure of the target."""
+    api.has(f"{TESTS}/checkout", fixture("running"))
+    done = api.call("wait", "checkout", "--timeout", "10ms")
+    assert done.exit_code == 3
+    assert "no verdict within" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        (404, 'loadtests.loadgate.dev "checkout" not found', "there is no LoadTest 'checkout' in namespace 'shop'"),
+        (404, "the server could not find the requested resource", "loadgate crds | kubectl apply"),
+        (403, "loadtests is forbidden", "the cluster refuses"),
+        (401, "Unauthorized", "credentials"),
+    ],
+)
+@pytest.mark.parametrize("command", ["wait", "get", "logs", "report"])
+def test_what_stands_in_the_way_is_said(api: FakeApi, command: str, code: int, message: str, said: str):
+    """Each command ends with code 2 and with words that say what to do, not with a traceback."""
+    api.has(f"{TESTS}/checkout", {"message": message}, code=code)
+    done = api.call(command, "checkout")
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_no_kubeconfig_is_said(tmp_path: Path):
+    """A kubeconfig that isn't there is named as such."""
+    done = CliRunner().invoke(cli, ["get", "--kubeconfig", str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert "set KUBECONFIG, or give --kubeconfig" in done.stderr
+
+
+def test_get_shows_all_tests_of_a_context(api: FakeApi):
+    """The context decides the namespace, and a row shows the phase."""
+    api.has(TESTS.replace("/shop/", "/other/"), {"items": [fixture("passed"), fixture("unseen")]})
+    head, first, second = api.call("get", "--context", "two").stdout.splitlines()
+    assert head.split()[:2] == ["NAME", "PHASE"]
+    assert first.split()[:2] == ["checkout", "Passed"]
+    assert second.split()[:2] == ["checkout", "-"]
+
+
+def test_get_prints_json_and_yaml_as_they_are(api: FakeApi):
+    """Machines get the object itself."""
+    api.has(f"{TESTS}/checkout", fixture("failed"))
+    assert orjson.loads(api.call("get", "checkout", "-o", "json").stdout) == fixture("failed")
+    assert yaml.safe_load(api.call("get", "checkout", "-o", "yaml").stdout) == fixture("failed")
+
+
+def test_logs_come_in_the_runners_order(api: FakeApi):
+    """Each pod's log stands under its name."""
+    pods = [
+        {"metadata": {"name": f"p-{n}", "labels": {"batch.kubernetes.io/job-completion-index": str(n)}}}
+        for n in (10, 2)
+    ]
+    api.has(f"{TESTS}/checkout", fixture("running"))
+    api.has(f"{CORE}/pods", {"items": pods})
+    api.has(f"{CORE}/pods/p-2/log", b"two")
+    api.has(f"{CORE}/pods/p-10/log", b"ten\n")
+    assert api.call("logs", "checkout").stdout == "==> p-2 <==\ntwo\n==> p-10 <==\nten\n"
+
+
+def test_report_reads_the_stored_result(api: FakeApi):
+    """What the ConfigMap holds is decoded as a file would be: here it is damaged, and that is said."""
+    name = fixture("passed")["status"]["result"]["configMapRef"]["name"]
+    api.has(f"{TESTS}/checkout", fixture("passed"))
+    api.has(f"{CORE}/configmaps/{name}", {"binaryData": {"result.json.zst": base64.b64encode(b"no result").decode()}})
+    done = api.call("report", "checkout")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("checkout: ")
+
+
+def test_report_of_a_run_under_way_says_so(api: FakeApi):
+    """No result yet is no traceback."""
+    api.has(f"{TESTS}/checkout", fixture("running"))
+    done = api.call("report", "checkout")
+    assert done.exit_code == 2
+    assert "has no result yet" in done.stderr
