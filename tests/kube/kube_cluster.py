@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,7 +25,19 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tests" / "cluster" / "cluster"
 IMAGE = "loadgate:dev"
-PROGRAMS = Path("/var/tmp/loadgate-test-programs")
+PROGRAMS = Path("/var/tmp") / f"loadgate-test-programs-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+"""Where pods find this work tree's runner: they see the machine's files, but not its /tmp, where a clone may be."""
+_NOT_FOR_RUNNERS = (
+    "kubernetes",
+    "mypy",
+    "mypyc",
+    "*mypyc*",
+    "pip",
+    "cryptography",
+    "ruff*",
+    "hypothesis",
+    "__pycache__",
+)
 
 
 class NoClusterError(Exception):
@@ -113,6 +126,7 @@ def _local(environment: dict[str, str]) -> Kube:
 
 def down(kube: Kube) -> None:
     """Stop the cluster, if it was started for the tests."""
+    shutil.rmtree(PROGRAMS, ignore_errors=True)
     if kube.started:
         subprocess.run([str(TOOL), "down"], env={**os.environ, **kube.environment}, check=True, timeout=120)
 
@@ -121,12 +135,15 @@ def _register(kube: Kube, state: Path) -> None:
     """Make this work tree's runner the image of runner pods, run by another user than root, as pods must be."""
     everything = {**os.environ, **kube.environment}
     subprocess.run([str(TOOL), "image", IMAGE, "--", "loadgate-runner"], env=everything, check=True, timeout=60)
-    PROGRAMS.mkdir(mode=0o755, exist_ok=True)
-    program = PROGRAMS / "loadgate-runner"
+    shutil.rmtree(PROGRAMS, ignore_errors=True)
+    left_out = shutil.ignore_patterns(*_NOT_FOR_RUNNERS)
     libraries = next(path for path in sys.path if path.endswith("site-packages"))
+    for source in (ROOT / "core", ROOT / "runner", Path(libraries)):
+        shutil.copytree(source, PROGRAMS / "lib", ignore=left_out, dirs_exist_ok=True)
+    program = PROGRAMS / "loadgate-runner"
     program.write_text(
         "#!/bin/sh\n"
-        f"export PYTHONPATH={ROOT}/core:{ROOT}/runner:{libraries} PYTHONDONTWRITEBYTECODE=1\n"
+        f"export PYTHONPATH={PROGRAMS}/lib PYTHONDONTWRITEBYTECODE=1\n"
         f'exec {_interpreter()} -m loadgate_runner "$@"\n',
         encoding="utf-8",
     )
