@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from delivery_states import STATES
+from reconcile_world import NAMESPACE, TEST, World, load_test
 
 from loadgate_cli.main import cli
+from loadgate_operator.cluster.port import Key, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,9 +183,53 @@ def test_report_reads_the_stored_result(api: FakeApi):
     assert done.stderr.startswith("checkout: ")
 
 
+def test_report_renders_what_a_run_left(api: FakeApi):
+    """A result that the reconciler stored is read back from its ConfigMap and rendered in the form that is asked for."""
+    world = World()
+    try:
+        world.put(load_test())
+        world.settle()
+        test = world.objects[TEST]
+        name = test["status"]["result"]["configMapRef"]["name"]
+        stored = world.objects[Key(Kind.CONFIG_MAP, NAMESPACE, name)]
+    finally:
+        world.close()
+    api.has(f"{TESTS}/checkout", test)
+    api.has(f"{CORE}/configmaps/{name}", stored)
+    done = api.call("report", "checkout", "-f", "json")
+    assert done.exit_code == 0, done.output
+    assert orjson.loads(done.stdout)["verdict"]["outcome"] == "Passed"
+
+
 def test_report_of_a_run_under_way_says_so(api: FakeApi):
     """No result yet is no traceback."""
     api.has(f"{TESTS}/checkout", fixture("running"))
     done = api.call("report", "checkout")
     assert done.exit_code == 2
     assert "has no result yet" in done.stderr
+
+
+def test_a_context_that_is_not_there_is_named(api: FakeApi):
+    """A slip in --context doesn't end up in another cluster."""
+    done = api.call("get", "--context", "three")
+    assert done.exit_code == 2
+    assert "three" in done.stderr
+
+
+@pytest.mark.processes
+def test_the_plugin_calls_itself_as_kubectl_does():
+    """`kubectl loadgate --help` shows what the user types."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "kubectl-loadgate", "wait", "--help"], check=True, capture_output=True
+    )
+    assert done.stdout.decode().startswith("Usage: kubectl loadgate wait")
+
+
+@pytest.mark.processes
+def test_help_imports_no_client():
+    """Help is quick because the client of Kubernetes is imported only when a cluster is asked."""
+    code = (
+        "import sys, loadgate_cli.commands.wait, loadgate_cli.commands.report, loadgate_cli.commands.get;"
+        "sys.exit('kubernetes' in sys.modules or 'aiohttp' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
