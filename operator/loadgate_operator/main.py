@@ -185,7 +185,7 @@ async def _main(flags: Flags) -> int:
         # Better no load at all than load where the platform said that there must be none.
         raise UnusableClusterError("--allowed-target can't be enforced by this version; it must not be given")
     if flags.runner_defaults:
-        logger.warning("--runner-defaults has no effect in this version: %s isn't read", flags.runner_defaults)
+        raise UnusableClusterError("--runner-defaults isn't read by this version; it must not be given")
     return await Operator(flags, await connect()).run()
 
 

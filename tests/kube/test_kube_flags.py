@@ -67,6 +67,7 @@ def test_a_json_log_is_an_object_a_line() -> None:
         (["--listen", "nowhere"], 2, "not an address"),
         ([], 1, "no way to an API server"),
         (["--allowed-target", "shop"], 1, "can't be enforced"),
+        (["--runner-defaults", "defaults.yaml"], 1, "isn't read"),
     ],
 )
 def test_the_program_ends_with_a_word(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
