@@ -47,7 +47,7 @@ RETRIES_PER_INDEX = 3
 class RunnerSettings:
     """What the operator's installation says about runner pods. Times are seconds."""
 
-    image: str = "ghcr.io/loadgate/runner:latest"
+    image: str = "loadgate/runner:latest"
     linger: float = 900.0
     """How long a finished runner waits for its last snapshot to be taken."""
     chores: float = 600.0
