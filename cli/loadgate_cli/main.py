@@ -1,6 +1,7 @@
 """The entry point of `loadgate`: which commands there are."""
 
 import io
+import os
 import signal
 import sys
 
@@ -48,12 +49,20 @@ def _run(name: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ? and not a traceback
-    cli.main(prog_name=name)
+    try:
+        cli.main(prog_name=name)
+    finally:
+        # All is done and said: one more Ctrl-C while Python takes itself down must not change the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _interrupted(_number: int, _frame: object) -> None:
-    """Ctrl-C where nobody takes care of it: while a command begins, or when it doesn't come to its end."""
-    raise SystemExit(_INTERRUPTED)
+    """Ctrl-C where nobody takes care of it: while a command begins, or when it doesn't come to its end.
+
+    No exception: one that is raised amid an import or a clean-up may be swallowed there, and the command go on. What
+    was started dies with this process, and its files are cleared away by the next one.
+    """
+    os._exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

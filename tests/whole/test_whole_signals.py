@@ -104,13 +104,13 @@ async def test_an_interrupted_command_writes_what_it_measured(tmp_path, number):
 
 async def test_two_interrupts_are_quick(tmp_path):
     """A second Ctrl-C waits for no iteration."""
-    async with kit.serving() as target, command(tmp_path, target) as (process, _):
+    async with kit.serving() as target, command(tmp_path, target) as (process, log):
         await kit.until(lambda: len(target.seen) > 20)
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.05)
         async with asyncio.timeout(15):
-            assert await process.wait() == 130
+            assert await process.wait() == 130, log.read_text()
 
 
 @pytest.mark.parametrize("which", ["runner", "load process"])
