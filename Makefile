@@ -73,9 +73,9 @@ e2e: $(READY) ## End to end with the real images: faults, kills, outages (KUBECO
 	$(BIN)/python -m pytest -m cluster --durations 10
 
 .PHONY: lock
-lock: $(READY) ## Compile the lock files from pyproject.toml
+lock: ## Compile the lock files from pyproject.toml
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
-	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --generate-hashes --no-header --python-version 3.11 -o requirements.lock
-	.venv/lock/bin/uv pip compile pyproject.toml --quiet --extra all --group dev --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-dev.lock
-	.venv/lock/bin/uv pip compile --quiet --group pyproject.toml:build --generate-hashes --no-header --python-version 3.11 -c requirements-dev.lock -o requirements-build.lock
-	for part in runner operator; do .venv/lock/bin/uv pip compile pyproject.toml --quiet --extra $$part --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-$$part.lock || exit; done
+	.venv/lock/bin/uv pip compile pyproject.toml --quiet --no-strip-extras --extra all --generate-hashes --no-header --python-version 3.11 -o requirements.lock
+	.venv/lock/bin/uv pip compile pyproject.toml --quiet --no-strip-extras --extra all --group dev --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-dev.lock
+	.venv/lock/bin/uv pip compile --quiet --no-strip-extras --group pyproject.toml:build --generate-hashes --no-header --python-version 3.11 -c requirements-dev.lock -o requirements-build.lock
+	for part in runner operator; do .venv/lock/bin/uv pip compile pyproject.toml --quiet --no-strip-extras --extra $$part --generate-hashes --no-header --python-version 3.11 -c requirements.lock -o requirements-$$part.lock || exit; done
