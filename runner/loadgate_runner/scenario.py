@@ -10,7 +10,7 @@ from loadgate.plan import ArrivalSchedule
 from loadgate_runner.telemetry.timeline import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from loadgate.plan import PlanScenario
     from loadgate_runner.executors.crew import Worker
@@ -24,6 +24,7 @@ class ScenarioStage:
     def __init__(self, scenario: PlanScenario, journey: Journey, recorder: Recorder, *, first_vu: int) -> None:
         self.journey = journey
         self.recorder = recorder
+        self.ticks = recorder.clock
         self.iterations = recorder.iteration_series(tags_of(scenario.tags, scenario=scenario.name))
         self.open = isinstance(scenario.schedule, ArrivalSchedule)
         self.origin = 0
@@ -38,6 +39,10 @@ class ScenarioStage:
     def clock(self) -> float:
         """Seconds from the scenario's start; before the run begins, none have passed."""
         return (self.recorder.clock() - self.origin) / SECOND if self.origin else 0.0
+
+    def tick(self, seconds: float) -> int:
+        """The recorder's clock at `seconds` from the scenario's start."""
+        return self.origin + round(seconds * SECOND)
 
     def hire(self, vu: int) -> VirtualUser:
         """A VU; its id counts from 1 over all scenarios of the run."""
@@ -56,24 +61,23 @@ class ScenarioStage:
 
     def drop(self, due: float) -> None:
         """An iteration that was due could not begin."""
-        self.iterations.dropped(self.origin + round(due * SECOND))
+        self.iterations.dropped(self.tick(due))
 
 
 class VirtualUser:
     """A journey's VU as a crew's worker."""
 
-    __slots__ = ("_stage", "vu")
+    __slots__ = ("_stage", "iterate", "vu")
 
     def __init__(self, stage: ScenarioStage, vu: VU) -> None:
         self._stage = stage
         self.vu = vu
+        self.iterate: Callable[[int], Awaitable[Outcome]] = vu.iterate  # itself, since a call more costs each iteration
 
-    def iterate(self, number: int, due: float) -> Awaitable[Outcome]:
-        """Do an iteration; in the open model it counts from when it was due. See executors.crew.Worker."""
+    def iterate_due(self, number: int, due: float) -> Awaitable[Outcome]:
+        """Do an iteration that counts from when it was due. See executors.crew.Worker."""
         stage = self._stage
-        if not stage.open:
-            return self.vu.iterate(number)
         began = stage.recorder.clock()
-        due_ns = min(stage.origin + round(due * SECOND), began)
+        due_ns = min(stage.tick(due), began)
         stage.recorder.late(due_ns, began)
         return self.vu.iterate(number, due_ns)

@@ -37,6 +37,12 @@ class FakeStage:
     def clock(self) -> float:
         return asyncio.get_running_loop().time() - self.origin
 
+    def ticks(self) -> int:
+        return round(self.clock() * 1e9)
+
+    def tick(self, seconds: float) -> int:
+        return round(seconds * 1e9)
+
     def hire(self, vu: int) -> FakeWorker:
         self.hired.append(vu)
         return FakeWorker(self, vu)
@@ -61,7 +67,10 @@ class FakeWorker:
     vu: int
     done: int = 0
 
-    async def iterate(self, number: int, due: float) -> bool:
+    async def iterate(self, number: int) -> bool:
+        return await self.iterate_due(number, self.stage.clock())
+
+    async def iterate_due(self, number: int, due: float) -> bool:
         stage = self.stage
         if stage.breaks:
             raise RuntimeError("a bug")
@@ -355,7 +364,7 @@ async def test_iterations_that_wait_for_nothing_leave_the_loop_to_others():
     ticks = 0
 
     class Instant(FakeWorker):
-        async def iterate(self, number: int, due: float) -> bool:
+        async def iterate(self, number: int) -> bool:
             nonlocal ticks
             ticks += 1
             if not ticks % 50:

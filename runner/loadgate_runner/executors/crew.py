@@ -16,10 +16,16 @@ NEVER = math.inf
 
 
 class Worker(Protocol):
-    """A VU as executors see it. Cancelling `iterate` interrupts the iteration, which the worker counts."""
+    """A VU as executors see it. Cancelling an iteration interrupts it, which the worker counts.
 
-    def iterate(self, number: int, due: float) -> Awaitable[object]:
-        """Do iteration `number`, due at `due` (seconds from the scenario's start). Falsy: this VU can do no more."""
+    What an iteration comes to is falsy where this VU can do no more.
+    """
+
+    def iterate(self, number: int) -> Awaitable[object]:
+        """Do iteration `number`, which begins when it does: the closed model's."""
+
+    def iterate_due(self, number: int, due: float) -> Awaitable[object]:
+        """Do iteration `number`, due at `due` (seconds from the scenario's start): the open model's."""
 
 
 class Stage(Protocol):
@@ -27,6 +33,12 @@ class Stage(Protocol):
 
     def clock(self) -> float:
         """Seconds from the scenario's start."""
+
+    ticks: Callable[[], int]
+    """The same clock as it is read cheapest, in nanoseconds since some moment."""
+
+    def tick(self, seconds: float) -> int:
+        """What `ticks` says at `seconds` from the scenario's start."""
 
     def hire(self, vu: int) -> Worker:
         """A worker for VU number `vu`; cheap, since it may be asked for while load runs."""

@@ -13,8 +13,8 @@ from loadgate_runner.executors.events import Begin, ClosedExecutor, Event, Retir
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNBROKEN = 1e-4
-"""Seconds. An iteration this short may not have waited for anything, so its VU lets others have the loop."""
+_UNBROKEN = 100_000
+"""Nanoseconds. An iteration this short may not have waited for anything, so its VU lets others have the loop."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,18 +84,19 @@ class LoopingCrew(Crew):
             self._retiring.append((member.expires, member))
 
     async def _loop(self, member: _Member) -> None:
-        clock, take, iterate, vu = self._stage.clock, self._take, member.worker.iterate, member.vu
+        clock, take, iterate, vu = self._stage.ticks, self._take, member.worker.iterate, member.vu
+        until = self._stage.tick(self._until)
         self._stage.vus(+1)
         try:
-            before = -_UNBROKEN
-            while not member.retired and (now := clock()) < self._until:
-                if now - before < _UNBROKEN:
+            following = 0
+            while not member.retired and (now := clock()) < until:
+                if now < following:
                     await asyncio.sleep(0)
-                    before = -_UNBROKEN
+                    following = 0
                     continue
-                before = now
+                following = now + _UNBROKEN
                 number = take(vu)
-                if number is None or not await iterate(number, now):
+                if number is None or not await iterate(number):
                     break
         finally:
             self._stage.vus(-1)

@@ -48,7 +48,7 @@ class Pool(Crew):
         self._stage.vus(+1)
         able: object = True
         try:
-            able = await worker.iterate(event.number, event.at)
+            able = await worker.iterate_due(event.number, event.at)
         finally:
             self._stage.vus(-1)
             if able:

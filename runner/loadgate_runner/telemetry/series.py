@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from loadgate.metrics import CheckStats, DenseHistogram, IterationStats, RequestStats
@@ -226,7 +227,7 @@ class IterationHandle:
         return self.judged if due >= self._recorder.judged_from else self.warm
 
 
-class MetricHandle:
+class MetricHandle(ABC):
     """A metric that a journey defines. What it says during the warm-up is not kept: it would be judged."""
 
     def __init__(self, recorder: Recorder) -> None:
@@ -237,9 +238,9 @@ class MetricHandle:
         if self._recorder.clock() >= self._recorder.judged_from:
             self.keep(value)
 
+    @abstractmethod
     def keep(self, value: float) -> None:
         """One value that is judged."""
-        raise NotImplementedError
 
 
 class CounterHandle(MetricHandle):
