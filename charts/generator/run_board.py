@@ -64,20 +64,17 @@ def board() -> Json:
 
 
 def _annotations() -> list[Json]:
-    started = f'loadgate_loadtest_run_started_timestamp_seconds{{{TEST},run="$run"}} * 1000'
-    finished = f'loadgate_loadtest_run_finished_timestamp_seconds{{{TEST},run="$run"}} * 1000'
-    ended = f'max(max_over_time(timestamp(loadgate_runner_state{{{RUN},state="Running"}} == 1)[1h:5s])) * 1000'
+    # The operator's own: a runner may be gone before it is scraped once more.
+    started, ended, finished = (
+        f'loadgate_loadtest_run_{moment}_timestamp_seconds{{{TEST},run="$run"}} * 1000'
+        for moment in ("started", "load_ended", "finished")
+    )
     verdict = f"loadgate_loadtest_verdict{{{TEST}}} * on (namespace, name) group_left (run) {finished}"
     return [
         annotation("Start", started, title="Load begins", text="{{run}}", colour="blue"),
-        annotation("End", _once_over(ended), title="Load ends", text="$run", colour="blue"),
+        annotation("End", ended, title="Load ends", text="{{run}}", colour="blue"),
         annotation("Verdict", verdict, title="{{verdict}}", text="{{run}}", colour="purple"),
     ]
-
-
-def _once_over(expr: str) -> str:
-    """Only when no runner makes load any more: until then the end isn't known."""
-    return f'({expr}) and on () (sum(loadgate_runner_state{{{RUN},state="Running"}} or vector(0)) == 0)'
 
 
 def _figures() -> list[Panel]:

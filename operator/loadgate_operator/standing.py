@@ -38,6 +38,7 @@ _RATIOS = {
 }
 _TIMES = {
     "loadgate_loadtest_run_started_timestamp_seconds": ("startedAt", "When the load of the last run began."),
+    "loadgate_loadtest_run_load_ended_timestamp_seconds": ("loadEndedAt", "When the load of the last run ended."),
     "loadgate_loadtest_run_finished_timestamp_seconds": ("finishedAt", "When the last run was over."),
 }
 _TOLD = ("phase", "conditions", "run", "runners", "load", "summary", "violations", "doubts", "loadTests")

@@ -155,10 +155,9 @@ ASKED = list(dict.fromkeys((board, name) for board in BOARDS for name, _ in quer
 
 @pytest.mark.parametrize(("board", "name"), ASKED, ids=[f"{board}: {name}" for board, name in ASKED])
 def test_every_query_has_data(seen, board, name):
-    """Each query of the panel, and each annotation, returns at least one number; the load's end where it was scraped."""
+    """Each query of the panel, and each annotation, returns at least one number."""
     for expr, series in seen.answers[board, name]:
-        # A runner may be gone before it was scraped once more after its load, as the chart's README says.
-        assert series or name == "annotation End", expr
+        assert series, expr
 
 
 @pytest.mark.parametrize("path", [*BOARD_FILES, ALERTS], ids=lambda path: path.stem)
@@ -215,8 +214,11 @@ def test_rates_are_those_of_the_run(seen):
 
 
 def test_the_annotations_stand_at_their_moments(seen):
-    """Start, end and verdict are where the run's status has them, the end within a scrape or two of the schedule's."""
-    begun, over = (datetime.fromisoformat(seen.status["run"][name]).timestamp() for name in ("startedAt", "finishedAt"))
+    """Start, end and verdict are where the run's status has them, the end where the schedule has it."""
+    begun, ended, over = (
+        datetime.fromisoformat(seen.status["run"][name]).timestamp()
+        for name in ("startedAt", "loadEndedAt", "finishedAt")
+    )
 
     def moment(name):
         ((labels, found),) = values(seen, "run", f"annotation {name}")
@@ -225,8 +227,8 @@ def test_the_annotations_stand_at_their_moments(seen):
     assert moment("Start")[1] == pytest.approx(begun, abs=0.01)
     labels, at = moment("Verdict")
     assert (labels["verdict"], at) == ("Failed", pytest.approx(over, abs=0.01))
-    if any(series for _, series in seen.answers["run", "annotation End"]):
-        assert begun + SECONDS - 6 <= moment("End")[1] <= over + 1
+    assert moment("End")[1] == pytest.approx(ended, abs=0.01)
+    assert begun + SECONDS - 1 <= ended <= over
 
 
 def test_the_fleet_shows_the_verdict_and_the_broken_budget(seen):

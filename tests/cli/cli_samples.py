@@ -24,6 +24,7 @@ def sample(*, limit: str = "p(95)<500", name: str = "smoke") -> Result:
         number=1,
         cause="Created",
         started_at="2026-11-24T08:15:00Z",
+        load_ended_at="2026-11-24T08:15:10Z",
         finished_at="2026-11-24T08:15:10Z",
         spec_hash="sha256:1",
         test=name,

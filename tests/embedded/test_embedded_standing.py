@@ -15,6 +15,7 @@ STATUS = {
         "id": "checkout-7-abc",
         "number": 7,
         "startedAt": "2026-01-02T03:04:05Z",
+        "loadEndedAt": "2026-01-02T03:05:03Z",
         "finishedAt": "2026-01-02T03:05:05Z",
     },
     "runners": {"desired": 2, "ready": 2, "finished": 1, "lost": 1},
@@ -59,6 +60,7 @@ def test_a_status_becomes_figures_in_base_units():
     assert told.value("loadgate_loadtest_run_checks_ratio", **PLACE) == 0.9998
     run = {**PLACE, "run": "checkout-7-abc"}
     assert told.value("loadgate_loadtest_run_started_timestamp_seconds", **run) == 1767323045
+    assert told.value("loadgate_loadtest_run_load_ended_timestamp_seconds", **run) == 1767323103
     assert told.value("loadgate_loadtest_run_finished_timestamp_seconds", **run) == 1767323105
     assert told.value("loadgate_loadtest_runners", **PLACE, state="lost") == 1
     assert told.value("loadgate_loadtest_violations", **PLACE) == 2

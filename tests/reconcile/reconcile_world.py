@@ -183,10 +183,13 @@ class Pod:
             sequence=1_000_000 if self.state is RunnerState.FINISHED else round(now - BEGIN),
             clock=now,
             state=self.state.value,
-            elapsed=0.0 if self.begins_at is None else max(0.0, now - self.begins_at + self.offset),
+            elapsed=self._elapsed(self.finished_at or now),
             complete=self.complete,
             measurement=self.measurement(now),
         )
+
+    def _elapsed(self, now: float) -> float:
+        return 0.0 if self.begins_at is None else max(0.0, now - self.begins_at + self.offset)
 
     def report(self, now: float) -> RunnerReport:
         """As it would answer."""

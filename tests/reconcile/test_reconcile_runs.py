@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -365,6 +366,39 @@ def test_other_limits_judge_the_stored_result_without_new_load(world: World, lim
     stored = world.result()
     assert stored is not None
     assert stored.verdict.outcome == "Failed"
+    assert stored.manifest["spec"]["thresholds"] == limits["thresholds"]
+    assert stored.manifest["metadata"]["generation"] == 2
+    assert (stored.run.id, stored.run.number) == (status["run"]["id"], 1)
+
+
+def test_the_end_of_the_load_is_told_apart_from_the_end_of_the_run(world: World) -> None:
+    """20 s of load end 20 s after it began, in the status and in the result, however long the rest takes."""
+    world.put(load_test(teardown={"steps": [{"request": {"url": "/"}}]}))
+    world.until(Phase.Running)
+    for pod in world.pods.values():
+        pod.teardown_hangs = True
+    world.until(Phase.Judging)
+    world.advance(10)
+    for pod in world.pods.values():
+        pod.teardown_hangs = False
+    status = world.settle()
+    begun, ended, over = (
+        datetime.fromisoformat(status["run"][name]).timestamp() for name in ("startedAt", "loadEndedAt", "finishedAt")
+    )
+    assert ended == begun + 20
+    assert over > ended
+    stored = world.result()
+    assert stored is not None
+    assert stored.run.load_ended_at == status["run"]["loadEndedAt"]
+
+
+def test_a_run_without_load_has_no_end_of_it(world: World) -> None:
+    """A setup that fails makes no load: the status doesn't claim that any ended."""
+    world.setup_fails = True
+    world.put(load_test(setup={"steps": [{"request": {"url": "/seed"}}]}))
+    run = world.settle()["run"]
+    assert run["verdict"] == "Inconclusive"
+    assert "loadEndedAt" not in run
 
 
 def test_a_budget_that_changes_judges_the_stored_results_again(world: World) -> None:

@@ -190,6 +190,7 @@ def result(
             number=7,
             cause="SpecChanged",
             started_at="2026-11-24T08:15:00Z",
+            load_ended_at="2026-11-24T08:24:00Z",
             finished_at="2026-11-24T08:24:00Z",
             spec_hash="sha256:4f0a",
             test=manifest["metadata"]["name"],

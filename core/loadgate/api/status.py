@@ -51,6 +51,8 @@ class RunStatus(Model):
     """When the run was decided on; `spec.startDeadline` counts from here."""
     started_at: Timestamp | None = None
     """When the load began."""
+    load_ended_at: Timestamp | None = None
+    """When the load ended; what follows is teardown, judging and storing."""
     finished_at: Timestamp | None = None
     """When the run was over."""
     attempt: Annotated[int, Field(ge=1)] = 1

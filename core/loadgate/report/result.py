@@ -25,12 +25,13 @@ class ResultError(ValueError):
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Which run it was. Times are RFC 3339 in UTC."""
+    """Which run it was. Times are RFC 3339 in UTC; `load_ended_at` is empty where there was no load."""
 
     id: str
     number: int
     cause: str
     started_at: str
+    load_ended_at: str
     finished_at: str
     spec_hash: str
     test: str
@@ -52,8 +53,9 @@ class RunnerFacts:
 class Result:
     """A run: what was asked for, what was measured, and what was said of it.
 
-    `manifest` is the LoadTest without its status (secrets are in it as references only), `budgets` are the manifests
-    of the budgets that judged it. `plan` has `duration` and `warmup` in seconds, and what else the plan tells.
+    `manifest` is the LoadTest without its status (secrets are in it as references only) and `budgets` are the manifests
+    of the budgets, both as they were when the verdict was made: a result that is judged again has the limits of then.
+    `plan` has `duration` and `warmup` in seconds, and what else the plan tells.
     `notes` says what had to be made coarser for the document to fit where it is kept.
     """
 

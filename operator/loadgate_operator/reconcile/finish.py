@@ -22,7 +22,7 @@ from loadgate_operator.reconcile.identity import limits_hash
 from loadgate_operator.reconcile.model import Acknowledge, Decision, RecordEvent, StoreResult
 from loadgate_operator.reconcile.runners import Stand, tolerance
 from loadgate_operator.reconcile.settle import settle
-from loadgate_operator.reconcile.verdicts import budget_manifests, verdict_changes
+from loadgate_operator.reconcile.verdicts import budget_manifests, manifest_of, verdict_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ def _next(view: View, status: dict[str, Any], actions: Sequence[Action]) -> Deci
 def _called_off(view: View, runners: Sequence[Runner], ledger: Ledger) -> dict[str, Any]:
     measured = _measured(runners)
     message = ledger.end.message if ledger.end else view.changed
-    run = view.run.model_copy(update={"verdict": Outcome.Aborted, "finished_at": moment(view.now)})
+    times = {"load_ended_at": _load_ended(view, runners, ledger), "finished_at": moment(view.now)}
+    run = view.run.model_copy(update={"verdict": Outcome.Aborted, **times})
     return {
         "run": run,
         "load": None,
@@ -101,7 +102,7 @@ def _result(view: View, runners: Sequence[Runner], ledger: Ledger) -> Result:
     measurement = _measured(runners)
     return Result(
         loadgate=loadgate.__version__,
-        run=_facts(view, ledger),
+        run=_facts(view, runners, ledger),
         manifest=manifest_of(view),
         budgets=budget_manifests(view.observed.budgets),
         plan=_plan_facts(plan),
@@ -111,25 +112,23 @@ def _result(view: View, runners: Sequence[Runner], ledger: Ledger) -> Result:
     )
 
 
-def manifest_of(view: View) -> dict[str, Any]:
-    """The LoadTest as its user wrote it: without its status, and without what the cluster put beside it."""
-    raw = view.observed.load_test or {}
-    kept = ("name", "namespace", "labels", "annotations", "uid", "generation")
-    metadata = {key: value for key, value in raw.get("metadata", {}).items() if key in kept}
-    return {
-        **{key: raw[key] for key in ("apiVersion", "kind") if key in raw},
-        "metadata": metadata,
-        "spec": raw["spec"],
-    }
+def _load_ended(view: View, runners: Sequence[Runner], ledger: Ledger) -> datetime | None:
+    """When the last runner that is known of stopped making load; None where no load was made."""
+    elapsed = max((runner.snapshot.elapsed for runner in runners if runner.snapshot), default=0.0)
+    if ledger.start_at is None or elapsed <= 0:
+        return None
+    return moment(min(ledger.start_at + elapsed, view.now))
 
 
-def _facts(view: View, ledger: Ledger) -> RunFacts:
+def _facts(view: View, runners: Sequence[Runner], ledger: Ledger) -> RunFacts:
     started = view.now if ledger.start_at is None else ledger.start_at
+    load_ended = _load_ended(view, runners, ledger)
     return RunFacts(
         id=view.run.id,
         number=view.run.number,
         cause=view.run.cause,
         started_at=format_timestamp(moment(started)),
+        load_ended_at=format_timestamp(load_ended) if load_ended else "",
         finished_at=format_timestamp(moment(view.now)),
         spec_hash=view.run.spec_hash,
         test=view.observed.name,
@@ -200,9 +199,13 @@ def job_deleted(run: str, runners: int) -> Doubt:
 def _status(view: View, result: Result, judged_by: str) -> dict[str, Any]:
     """The changes that a result makes to the status."""
     kept = None if view.observed.unstorable else names.result_name(view.observed.name, view.run.number)
-    finished_at = datetime.fromisoformat(result.run.finished_at)
+    ended, finished = result.run.load_ended_at, result.run.finished_at
+    times = {
+        "load_ended_at": datetime.fromisoformat(ended) if ended else None,
+        "finished_at": datetime.fromisoformat(finished),
+    }
     changes: dict[str, Any] = {
-        "run": view.run.model_copy(update={"finished_at": finished_at}),
+        "run": view.run.model_copy(update=times),
         "load": None,
         "progress": view.status.progress if result.verdict.outcome is Outcome.Aborted else 100,
         "runners": _counts(view, [runner.state == _FINISHED for runner in result.runners]),

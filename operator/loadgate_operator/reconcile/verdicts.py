@@ -50,6 +50,18 @@ def _counted(status: LoadTestStatus, verdict: Verdict) -> list[Violation]:
     ]
 
 
+def manifest_of(view: View) -> dict[str, Any]:
+    """The LoadTest as its user wrote it: without its status, and without what the cluster put beside it."""
+    raw = view.observed.load_test or {}
+    kept = ("name", "namespace", "labels", "annotations", "uid", "generation")
+    metadata = {key: value for key, value in raw.get("metadata", {}).items() if key in kept}
+    return {
+        **{key: raw[key] for key in ("apiVersion", "kind") if key in raw},
+        "metadata": metadata,
+        "spec": raw["spec"],
+    }
+
+
 def budget_manifests(budgets: Iterable[PerformanceBudget]) -> tuple[dict[str, Any], ...]:
     """The budgets as a result keeps them: what they ask for, without a status."""
     return tuple(
@@ -85,7 +97,8 @@ def _again(view: View, result: Result, wanted: str) -> Decision:
         budgets=view.observed.budgets,
         tolerated=spec.tolerate_doubts,
     )
-    judged = replace(result, verdict=verdict, budgets=budget_manifests(view.observed.budgets))
+    budgets = budget_manifests(view.observed.budgets)
+    judged = replace(result, verdict=verdict, manifest=manifest_of(view), budgets=budgets)
     changes = verdict_changes(view, judged, wanted)
     said = RecordEvent("Normal", Reason.Judging, f"run {view.run.id} judged by other limits: {verdict.message}")
     keep = [] if view.observed.unstorable else [StoreResult(view.run.id, view.run.number, judged, wanted)]
