@@ -55,8 +55,7 @@ def _latency_tools(result: Result) -> Markup:
     names = [figures.name for figures in by_endpoint(result.measurement, charts.DRAWN_ENDPOINTS)]
     options = [tag("option", ALL, value=EVERYTHING), *(tag("option", rows.printable(n), value=n) for n in names)]
     return join(
-        tag("label", "Endpoint ", for_="endpoint", class_="js-only"),
-        tag("select", *options, id="endpoint", class_="js-only"),
+        tag("label", "Endpoint ", tag("select", *options, id="endpoint"), for_="endpoint", class_="js-only"),
         tag("button", "Log scale", type="button", id="log-scale", aria_pressed="false", class_="js-only"),
     )
 

@@ -167,6 +167,19 @@
     return { splits: (_, axisIndex, low, high) => logMarks(low, high), filter: (_, all) => all, values: (_, all) => all.map(ms) };
   }
 
+  /* Labels that would run into each other in a narrow window are left out, the ones to the left first. */
+  function keptApart(width) {
+    return (u, marks) => {
+      let next = Infinity;
+      return marks.toReversed().map((mark) => {
+        const at = u.valToPos(mark, "x");
+        if (next - at < width) return null;
+        next = at;
+        return mark;
+      }).toReversed();
+    };
+  }
+
   let endpoint = EVERYTHING;
   let logarithmic = false;
 
@@ -200,7 +213,7 @@
     percentiles: () => {
       const { quantiles, duration, service } = charts.distribution;
       const xs = quantiles.map((q) => -Math.log10(1 - q));
-      const label = (x) => `p${Number((100 * (1 - 10 ** -x)).toFixed(4))}`;
+      const label = (x) => (x === null ? "" : `p${Number((100 * (1 - 10 ** -x)).toFixed(4))}`);
       const series = [{ label: "percentile", value: (_, x) => (x === null ? "–" : label(x)) }, line("latency", "middle", ms)];
       if (service) series.push(line("without the wait for its turn", "calm", ms, { dash: [5, 4] }));
       const marks = [0, -Math.log10(0.5), 1, 2, 3, 4, 5].filter((x) => x <= xs[xs.length - 1] + 0.01);
@@ -210,7 +223,7 @@
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { time: false }, y: logScale() },
         axes: [
-          axis({ splits: () => marks, values: (_, splits) => splits.map(label), size: 28 }),
+          axis({ splits: () => marks, filter: keptApart(34), values: (_, splits) => splits.map(label), size: 28 }),
           axis({ size: 58, ...logAxis() }),
         ],
         series,
@@ -223,7 +236,7 @@
       const binAt = (at) => bins[Math.round(at)];
       const edges = [...bins.map((bin) => bin[0]), bins[bins.length - 1][1]];
       const place = (value) => Math.log(value / edges[0]) / Math.log(edges[1] / edges[0]) - 0.5;
-      const marks = logMarks(edges[0], edges[edges.length - 1]).map((value) => [place(value), ms(value)]);
+      const marks = new Map(logMarks(edges[0], edges[edges.length - 1]).map((value) => [place(value), ms(value)]));
       const percent = (_, count) => (count === null ? "–" : `${count} (${short((100 * count) / total)}%)`);
       const bars = uPlot.paths.bars({ size: [0.84, 64] });
       const range = (_, at) => (at === null ? "–" : `${ms(binAt(at)[0])} to ${ms(binAt(at)[1])}`);
@@ -233,7 +246,13 @@
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: false, range: [-0.7, bins.length - 0.3] }, y: { range: (_, low, high) => [0, high * 1.08] } },
         axes: [
-          axis({ splits: () => marks.map((mark) => mark[0]), values: () => marks.map((mark) => mark[1]), size: 28, grid: { show: false } }),
+          axis({
+            splits: () => [...marks.keys()],
+            filter: keptApart(46),
+            values: (_, splits) => splits.map((at) => marks.get(at) ?? ""),
+            size: 28,
+            grid: { show: false },
+          }),
           axis({ values: (_, splits) => splits.map(plain), size: 58 }),
         ],
         series: [{ label: "took", value: range }, { label: "requests", fill: colour("middle"), width: 0, paths: bars, points: { show: false }, value: percent }],
