@@ -14,6 +14,8 @@ class Exit(IntEnum):
     INVALID = 2
     INCONCLUSIVE = 3
     ABORTED = 4
+    TIMED_OUT = 124
+    """No verdict in time: timeout(1)'s code, and no verdict's own."""
     INTERRUPTED = 130
 
 
@@ -23,7 +25,7 @@ _BY_OUTCOME = {
     Outcome.Inconclusive: Exit.INCONCLUSIVE,
     Outcome.Aborted: Exit.ABORTED,
 }
-_WORST_FIRST = (Exit.INTERRUPTED, Exit.INVALID, Exit.FAILED, Exit.INCONCLUSIVE, Exit.ABORTED)
+_WORST_FIRST = (Exit.INTERRUPTED, Exit.INVALID, Exit.FAILED, Exit.TIMED_OUT, Exit.INCONCLUSIVE, Exit.ABORTED)
 
 
 def exit_of(outcome: Outcome) -> Exit:

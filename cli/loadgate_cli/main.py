@@ -28,7 +28,10 @@ cli = LazyGroup(
     lazy=LAZY,
     name="loadgate",
     help="Performance gates: a manifest goes in, real traffic goes out, a verdict comes back.",
-    epilog="Exit codes: 0 passed, 1 failed, 2 invalid input, 3 inconclusive, 4 aborted, 130 interrupted.",
+    epilog=(
+        "Exit codes: 0 passed, 1 failed, 2 invalid input, 3 inconclusive, 4 aborted, 124 no verdict in time (wait), "
+        "130 interrupted."
+    ),
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )

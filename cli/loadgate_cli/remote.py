@@ -9,7 +9,7 @@ import asyncio
 import functools
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +51,10 @@ class Remote:
 
     api: Api
     namespace: str
+
+    def everywhere(self) -> Remote:
+        """The same cluster, with all its namespaces meant."""
+        return replace(self, namespace="")
 
     async def test(self, name: str) -> dict[str, Any]:
         """The LoadTest of that name. Raises RemoteError."""

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadgate.api.conditions import ConditionType, Outcome
+from loadgate.api.conditions import RERUN_ANNOTATION, ConditionType, Outcome
 from loadgate_cli.exits import Exit, exit_of
+from loadgate_operator.reconcile.identity import parts, rerun_part
 
 
 def ending(test: dict[str, Any]) -> Exit | None:
-    """The exit code that the status comes to; None while it may still change by itself, or speaks of an older spec."""
+    """The exit code that the status comes to; None while it may still change by itself.
+
+    A status of an older spec, or a verdict of a run before the one that the rerun annotation asks for, is none.
+    """
     status = test.get("status") or {}
     if status.get("observedGeneration", -1) != test["metadata"].get("generation"):
         return None
     if _is_true(status, ConditionType.Reconciling):
         return None
     if _is_true(status, ConditionType.Complete):
-        return exit_of(Outcome[status["phase"]])
+        return exit_of(Outcome[status["phase"]]) if _is_rerun(test, status) else None
     return Exit.INVALID if _is_true(status, ConditionType.Stalled) else None
+
+
+def _is_rerun(test: dict[str, Any], status: dict[str, Any]) -> bool:
+    """Whether the run is the one that was asked for last: an annotation changes no generation."""
+    asked = (test["metadata"].get("annotations") or {}).get(RERUN_ANNOTATION)
+    run = status.get("run") or {}
+    return asked is None or parts(run.get("specHash", ""))[2] == rerun_part(asked)
 
 
 def line(test: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from reconcile_world import NAMESPACE, TEST, World, load_test
 
 from loadgate_cli.main import cli
 from loadgate_operator.cluster.port import Key, Kind
+from loadgate_operator.reconcile.identity import rerun_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,12 +113,23 @@ def test_wait_follows_a_run_to_its_end(api: FakeApi):
     assert "Passed" in done.stdout
 
 
-def test_wait_without_a_verdict_in_time_is_inconclusive(api: FakeApi):
-    """Time running out is neither a pass nor a failure of the target."""
+def test_wait_without_a_verdict_in_time_has_a_code_of_its_own(api: FakeApi):
+    """Time running out is no verdict, so neither is its code: it is that of timeout(1)."""
     api.has(f"{TESTS}/checkout", fixture("running"))
     done = api.call("wait", "checkout", "--timeout", "10ms")
-    assert done.exit_code == 3
-    assert "no verdict within" in done.stderr
+    assert done.exit_code == 124
+    assert "no verdict within 10ms" in done.stderr
+
+
+def test_wait_takes_no_verdict_from_before_a_rerun(api: FakeApi):
+    """An annotation changes no generation, yet the old run's verdict isn't the one that is waited for."""
+    test = fixture("passed")
+    test["metadata"]["annotations"] = {"loadgate.dev/rerun": "2"}
+    again = copy.deepcopy(test)
+    again["status"]["run"]["specHash"] = "0.0." + rerun_part("2")
+    api.has(f"{TESTS}/checkout", test, again)
+    assert api.call("wait", "checkout", "--timeout", "10ms").exit_code == 124
+    assert api.call("wait", "checkout").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -151,6 +164,15 @@ def test_get_shows_all_tests_of_a_context(api: FakeApi):
     assert head.split()[:2] == ["NAME", "PHASE"]
     assert first.split()[:2] == ["checkout", "Passed"]
     assert second.split()[:2] == ["checkout", "-"]
+
+
+def test_get_shows_all_tests_of_all_namespaces(api: FakeApi):
+    """-A asks for the whole cluster, and a row says whose test it is."""
+    api.has("/apis/loadgate.dev/v1alpha1/loadtests", {"items": [fixture("passed")]})
+    head, row = api.call("get", "-A").stdout.splitlines()
+    assert head.split()[:3] == ["NAMESPACE", "NAME", "PHASE"]
+    assert row.split()[:3] == ["default", "checkout", "Passed"]
+    assert api.call("get", "-A", "-n", "shop").exit_code == 2
 
 
 def test_get_prints_json_and_yaml_as_they_are(api: FakeApi):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from loadgate.api.units import Duration
+from loadgate.api.units import Duration, format_duration
 from loadgate_cli import remote
 from loadgate_cli.exits import Exit
 from loadgate_cli.standings import ending, line
@@ -33,8 +33,8 @@ def command(name: str, timeout: float, place: remote.Place) -> None:
 
     Progress goes to standard error, the verdict to standard output.
 
-    Exits 0 passed, 1 failed, 2 invalid input (also where the cluster or the test can't be found), 3 inconclusive (also
-    where there is no verdict in time), 4 aborted, 130 interrupted.
+    Exits 0 passed, 1 failed, 2 invalid input (also where the cluster or the test can't be found or read), 3
+    inconclusive, 4 aborted, 124 no verdict in time, 130 interrupted.
     """
     raise SystemExit(remote.ask(_wait(place, name, timeout)))
 
@@ -49,8 +49,8 @@ async def _wait(place: remote.Place, name: str, timeout: float) -> Exit:  # noqa
                 say(f"{name}  {now}")
                 told = now
             if time.monotonic() + _PAUSE > until:
-                say(f"{name}: no verdict within {timeout:g} s")
-                return Exit.INCONCLUSIVE
+                say(f"{name}: no verdict within {format_duration(timeout)}")
+                return Exit.TIMED_OUT
             await asyncio.sleep(_PAUSE)
             try:
                 test = await cluster.test(name)

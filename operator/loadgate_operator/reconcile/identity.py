@@ -42,8 +42,8 @@ def spec_hash(test: LoadTest, inputs: Inputs, previous: str = "") -> str:
     before = parts(previous)
     load = {key: value for key, value in _plain(test.spec).items() if key not in JUDGING and key not in BOOKKEEPING}
     rerun = test.metadata.annotations.get(RERUN_ANNOTATION)
-    rerun_part = _digest(rerun) if rerun is not None else before[2] or NO_RERUN
-    return ".".join((_digest(load), _inputs_part(inputs, _digest(load), before), rerun_part))
+    asked = rerun_part(rerun) if rerun is not None else before[2] or NO_RERUN
+    return ".".join((_digest(load), _inputs_part(inputs, _digest(load), before), asked))
 
 
 def _inputs_part(inputs: Inputs, load: str, before: tuple[str, str, str]) -> str:
@@ -57,6 +57,11 @@ def parts(hash_of_spec: str) -> tuple[str, str, str]:
     load, _, rest = hash_of_spec.partition(".")
     inputs, _, rerun = rest.partition(".")
     return load, inputs, rerun
+
+
+def rerun_part(asked: str) -> str:
+    """What the value of the rerun annotation comes to in a run's hash."""
+    return _digest(asked)
 
 
 def cause_of_change(before: str, after: str) -> Cause:
