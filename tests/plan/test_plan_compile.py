@@ -187,7 +187,7 @@ def test_secret_names_stay_apart():
 def test_walking_reaches_every_step():
     """Nested steps of every kind are visited."""
     test = full()
-    kinds = [step.kind for step in walk(test.spec.scenarios[0].steps)]
+    kinds = [step.kind for _, step in walk(test.spec.scenarios[0].steps)]
     assert kinds.count("request") == 6
     assert len(kinds) == 10
 

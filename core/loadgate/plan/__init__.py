@@ -8,11 +8,11 @@ from loadgate.plan.compile import (
     secret_env,
     secret_sources,
     timeouts_of,
-    walk,
 )
 from loadgate.plan.document import Plan, PlanData, PlanError, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.expect import planned_iterations, progress
 from loadgate.plan.pace import Arrivals, arrivals, arrived, rate_at, vu_changes, vus_at
+from loadgate.plan.reach import target_faults
 from loadgate.plan.schedule import (
     ArrivalSchedule,
     IterationSchedule,
@@ -23,6 +23,8 @@ from loadgate.plan.schedule import (
     most_vus,
 )
 from loadgate.plan.share import Share
+from loadgate.plan.steps import walk
+from loadgate.plan.targets import TargetRuleError, Targets
 
 __all__ = [
     "ArrivalSchedule",
@@ -37,6 +39,8 @@ __all__ = [
     "Schedule",
     "Segment",
     "Share",
+    "TargetRuleError",
+    "Targets",
     "VUSchedule",
     "arrivals",
     "arrived",
@@ -51,6 +55,7 @@ __all__ = [
     "schedule_of",
     "secret_env",
     "secret_sources",
+    "target_faults",
     "timeouts_of",
     "vu_changes",
     "vus_at",

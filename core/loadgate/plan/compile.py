@@ -21,9 +21,10 @@ from loadgate.plan.schedule import (
     VUSchedule,
     most_vus,
 )
+from loadgate.plan.steps import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from loadgate.api.data import DataSource
     from loadgate.api.loadtest import LoadTest
@@ -62,8 +63,8 @@ def path_of(ref: KeyRef) -> str:
     return f"{ref.name}/{ref.key}"
 
 
-def compile_plan(test: LoadTest, *, run: str) -> Plan:
-    """The plan of a run of a validated test."""
+def compile_plan(test: LoadTest, *, run: str, allowed_targets: Sequence[str] = ()) -> Plan:
+    """The plan of a run of a validated test; `allowed_targets` are the rules on where its load may go."""
     spec = test.spec
     scenarios = list(_scenarios(spec.scenarios, spec.runners.count))
     return Plan(
@@ -82,6 +83,7 @@ def compile_plan(test: LoadTest, *, run: str) -> Plan:
         data={name: _data(source) for name, source in spec.data.items()},
         secrets={name: secret_env(name) for name in spec.secrets},
         files=sorted({path_of(ref) for ref in config_map_refs(test)}),
+        allowed_targets=list(allowed_targets),
     )
 
 
@@ -100,20 +102,8 @@ def config_map_refs(test: LoadTest) -> Iterator[KeyRef]:
         yield from _step_refs(scenario.steps or [])
 
 
-def walk(steps: Iterable[Step]) -> Iterator[Step]:
-    """Every step, nested ones included, in the order of the manifest."""
-    for step in steps:
-        yield step
-        for nested in (step.group, step.repeat, step.while_):
-            yield from walk(nested.steps if nested else [])
-        if step.if_:
-            yield from walk([*step.if_.then, *(step.if_.else_ or [])])
-        for branch in step.choice or []:
-            yield from walk(branch.steps)
-
-
 def _step_refs(steps: Iterable[Step]) -> Iterator[KeyRef]:
-    for request in (step.request for step in walk(steps) if step.request):
+    for request in (step.request for _, step in walk(steps) if step.request):
         files = [request.file, *(part.file for part in request.multipart or [])]
         yield from (file.config_map_key_ref for file in files if file)
 

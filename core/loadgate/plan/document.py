@@ -6,13 +6,14 @@ Durations are seconds. Steps are the manifest's own models, since the runner com
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from loadgate.api.steps import Step
 from loadgate.plan.schedule import Schedule, Stated, length, most_vus
 from loadgate.plan.share import Share
+from loadgate.plan.targets import Targets
 
 VERSION = 1
 
@@ -81,6 +82,11 @@ class PlanScenario(Stated):
         return Share.of(index, runners, self.offset)
 
 
+def _held_to(rules: list[str]) -> list[str]:
+    Targets(rules)  # rules that can't be held to make no plan
+    return rules
+
+
 class Plan(Stated):
     """What a run does. `duration` is the planned time without graceful ends; `tail` the longest of those."""
 
@@ -102,6 +108,8 @@ class Plan(Stated):
     """By a secret's name in the manifest, the environment variable that holds its value."""
     files: list[str] = Field(default=[])
     """Every `CONFIGMAP/KEY` that the plan reads."""
+    allowed_targets: Annotated[list[str], AfterValidator(_held_to)] = Field(default=[])
+    """The platform's rules on where load may go; none: anywhere but reserved addresses."""
 
     @property
     def most_vus(self) -> int:
