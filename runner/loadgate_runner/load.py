@@ -6,16 +6,25 @@ import asyncio
 import json
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from loadgate.plan import most_vus
+from loadgate.plan import Targets, most_vus
 from loadgate.plan.share import Share
 from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
-from loadgate_runner.http import Client, Network
-from loadgate_runner.journey import BlockError, Context, JourneyError, check_block, compile_scenario, run_block
+from loadgate_runner.http import Client, Gate, Network
+from loadgate_runner.journey import (
+    BlockError,
+    Context,
+    JourneyError,
+    check_block,
+    compile_scenario,
+    redacted,
+    run_block,
+)
 from loadgate_runner.kernel_timer import best_timer
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
@@ -68,12 +77,14 @@ class Load:
         self._recorder = Recorder(self._clock)
         allowance = Allowance.of(surroundings.cores, surroundings.memory_limit, part.processes)
         self._health = HealthMonitor(self._recorder, OwnProcess(surroundings.cgroup), allowance)
-        self._network = Network(clock=self._clock)
+        self._gate = Gate(Targets(plan.allowed_targets), self._end_denied)
+        self._network = Network(clock=self._clock, gate=self._gate)
         self._context = self._make_context()
         self._stages: list[ScenarioStage] = []
         self._drives: list[Drive] = []
         self._alarm = Alarm(lambda: self._clock() / SECOND)
         self._stopped = False
+        self._first_denied = ""
 
     async def arm(self) -> None:
         """Compile every scenario, make the VUs that are to be there, and see that descriptors suffice."""
@@ -133,11 +144,18 @@ class Load:
     async def read(self, view: View) -> Reading:
         """What was measured so far."""
         measurement = await self._recorder.measure(slices=view.slices, warmup=view.warmup)
-        return Reading(measurement, self._health.health())
+        health = replace(self._health.health(), denied=self._gate.denied, first_denied=self._first_denied)
+        return Reading(measurement, health)
 
     async def close(self) -> None:
         """Close what VUs left open."""
         self._network.close()
+
+    def _end_denied(self) -> None:
+        """Load may not go where it is led: no verdict can come of it any more, so it ends."""
+        self._first_denied = redacted(self._gate.first, self._plan, self._context)
+        self._surroundings.log(f"{self._first_denied}; the load ends")
+        asyncio.get_running_loop().call_soon(partial(self.stop, graceful=True))
 
     async def _drive(self, offset: float) -> None:
         starts = (scenario.start for scenario in self._plan.scenarios)

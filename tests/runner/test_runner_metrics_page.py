@@ -37,7 +37,7 @@ def _snapshot(name: str = "home", times: tuple[int, ...] = (900, 2_000, 30_000, 
         vus=3,
         vus_max=5,
     )
-    health = Health(cpu_ratio=0.5, lag_p99=0.01, slip_max=0.2, rss=1000, labels_dropped=7)
+    health = Health(cpu_ratio=0.5, lag_p99=0.01, slip_max=0.2, rss=1000, labels_dropped=7, denied=4)
     return Snapshot("run-1", 2, "uid", 1, 1.0, "Running", 4.0, measurement=measurement, health=health)
 
 
@@ -67,6 +67,7 @@ def test_the_page_is_what_prometheus_parses_with_the_right_figures():
     assert found["loadgate_runner_loop_lag_seconds", (("quantile", "0.99"),)] == 0.01
     assert found["loadgate_runner_schedule_slip_seconds", (("quantile", "1"),)] == 0.2
     assert found["loadgate_runner_labels_dropped_total", ()] == 7
+    assert found["loadgate_runner_connections_denied_total", ()] == 4
     (info,) = [dict(labels) for name, labels in found if name == "loadgate_runner_info"]
     assert {"test": "shop", "namespace": "default", "run": "run-1", "runner": "2"}.items() <= info.items()
     states = {

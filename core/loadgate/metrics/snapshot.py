@@ -20,7 +20,8 @@ class SnapshotError(ValueError):
 class Health:
     """A runner's own state over the judged time: was it the target, or was it us?
 
-    Ratios are of what the runner is allowed (1.0 = all of it); times are seconds, memory bytes.
+    Ratios are of what the runner is allowed (1.0 = all of it); times are seconds, memory bytes. `denied` connections,
+    which load may not make, count from the very start; `first_denied` says of the first of them why.
     """
 
     cpu_ratio: float = 0.0
@@ -38,6 +39,8 @@ class Health:
     processes: int = 1
     labels_dropped: int = 0
     data_exhausted: int = 0
+    denied: int = 0
+    first_denied: str = ""
 
 
 @dataclass(frozen=True)

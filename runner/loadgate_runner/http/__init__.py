@@ -35,6 +35,7 @@ from loadgate_runner.http.bodies import (
 from loadgate_runner.http.client import Client
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.failures import Failure
+from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.headers import Headers
 from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request, header_line, prepare
@@ -52,6 +53,7 @@ __all__ = [
     "Client",
     "CookieJar",
     "Failure",
+    "Gate",
     "Headers",
     "Limits",
     "Network",

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from loadgate_runner.http.failures import Failure, RequestFailed
+from loadgate_runner.http.gate import Gate, SocketAddress
+from loadgate_runner.http.resolve import Resolve
 from loadgate_runner.http.settings import Timeouts
 from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
 
 _SECOND = 1_000_000_000
 _FIRST_TRIES = 0.25  # seconds that an address gets at least while others wait behind it
-Address = tuple[socket.AddressFamily, Any]
 
 
 @dataclass(slots=True)
@@ -30,11 +31,14 @@ class Phases:
 @dataclass(frozen=True, slots=True)
 class Dialer:
     """How a VU's line to one origin connects. The name is looked up for every new connection, through the system's
-    resolver, so that a change of DNS reaches a running test; an IP address isn't looked up.
+    resolver, so that a change of DNS reaches a running test; an IP address isn't looked up. What the gate lets pass
+    is what is connected to: between the two nothing is looked up again.
     """
 
     loop: asyncio.AbstractEventLoop
     clock: Callable[[], int]
+    resolve: Resolve
+    gate: Gate
     origin: Origin
     tls: Resumption | None
     server_name: str | None
@@ -63,19 +67,19 @@ class Dialer:
             raise RequestFailed(Failure.TIMEOUT, f"no connection to {self.origin.authority} in time") from fault
         return await self._open(protocol, sock, phases, deadline)
 
-    async def _look_up(self) -> list[Address]:
-        """The addresses to try, in the resolver's order."""
+    async def _look_up(self) -> list[SocketAddress]:
+        """The addresses to try, in the resolver's order, without those that load may not go to."""
         host, port = self.origin.host, self.origin.port
-        literal = _literal(host, port)
-        if literal is not None:
-            return [literal]
+        written = _literal(host, port)
+        if written is not None:
+            return self.gate.admit(host, [written])
         try:
-            found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await self.resolve(host, port)
         except (OSError, UnicodeError) as fault:
             raise RequestFailed(Failure.DNS, f"{host}: {_reason(fault)}") from fault
-        return [(family, address) for family, _, _, _, address in found]
+        return self.gate.admit(host, found)
 
-    async def _connect(self, addresses: list[Address], until: float | None) -> socket.socket:
+    async def _connect(self, addresses: list[SocketAddress], until: float | None) -> socket.socket:
         """The first address that answers. Each but the last gets an equal share of the time that is left."""
         for place, (family, address) in enumerate(addresses, start=1):
             last = place == len(addresses)
@@ -135,7 +139,7 @@ def _standing(transport: asyncio.Transport, sock: socket.socket) -> socket.socke
     return sock
 
 
-def _literal(host: str, port: int) -> Address | None:
+def _literal(host: str, port: int) -> SocketAddress | None:
     """The address that a host is, where it is one and no name."""
     try:
         address = ipaddress.ip_address(host)

@@ -8,6 +8,8 @@ class Failure(StrEnum):
 
     DNS = "dns"
     """The name has no address."""
+    DENIED = "denied"
+    """Load may not go to any address of the host, so no connection was tried."""
     CONNECT = "connect"
     """No TCP connection: refused, unreachable, no free port or file descriptor here."""
     TLS = "tls"

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 
 from loadgate_runner.http.dial import Dialer
+from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.request import Request
+from loadgate_runner.http.resolve import Resolve, system_resolver
 from loadgate_runner.http.settings import TLS, Limits
 from loadgate_runner.http.tls import Resumption, build_context
 from loadgate_runner.http.turn import Turn
@@ -15,17 +17,22 @@ from loadgate_runner.http.watchdog import Watchdog
 
 
 class Network:
-    """One per process and run. The clock gives nanoseconds from any zero; `limits` hold for every VU."""
+    """One per process and run. The clock gives nanoseconds from any zero; `limits` and `gate` hold for every VU."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
         limits: Limits | None = None,
+        *,
+        gate: Gate | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.clock = clock
         self.limits = limits or Limits()
+        self.gate = gate or Gate()
+        self._resolve = resolve or system_resolver(self.loop)
         self.turn = Turn(self.loop)
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0
@@ -42,7 +49,17 @@ class Network:
             except ValueError as unusable:
                 fault = str(unusable)
         server_name = options.tls.server_name or (options.host and options.host.partition(":")[0])
-        return Dialer(self.loop, self.clock, origin, resumption, server_name, options.timeouts, fault)
+        return Dialer(
+            self.loop,
+            self.clock,
+            self._resolve,
+            self.gate,
+            origin,
+            resumption,
+            server_name,
+            options.timeouts,
+            fault,
+        )
 
     def close(self) -> None:
         """Stop watching; clients are closed by their owners."""

@@ -1,10 +1,11 @@
 """URLs as a request needs them: an origin to connect to and a path in bytes. Pure."""
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
+
+from loadgate.plan.hosts import resolvable
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
@@ -53,24 +54,13 @@ def locate(url: str) -> tuple[Origin, bytes]:
         raise ValueError(f"{url!r}: a port is a number from 1 to {_HIGHEST_PORT}") from fault
     if port == 0:
         raise ValueError(f"{url!r}: a port is a number from 1 to {_HIGHEST_PORT}")
-    origin = Origin(scheme, _host(parts.hostname, url), port or _DEFAULT_PORTS[scheme])
+    try:
+        host = resolvable(parts.hostname)
+    except ValueError as fault:
+        raise ValueError(f"{url!r}: {fault}") from fault
+    origin = Origin(scheme, host, port or _DEFAULT_PORTS[scheme])
     target = parts.path or "/"
     return origin, encode_path(f"{target}?{parts.query}" if parts.query else target)
-
-
-def _host(host: str, url: str) -> str:
-    """The host as it is resolved: an IPv6 zone decoded, international names in their ASCII form."""
-    if ":" in host:
-        address = unquote(host)
-        ipaddress.IPv6Address(address)
-        return address
-    try:
-        name = host.encode("ascii") if host.isascii() else host.encode("idna")
-    except UnicodeError as fault:
-        raise ValueError(f"{url!r}: the host is not a valid name") from fault
-    if not re.fullmatch(rb"[A-Za-z0-9._\-]+", name):
-        raise ValueError(f"{url!r}: the host is not a valid name")
-    return name.decode("ascii").lower()
 
 
 def encode_path(text: str) -> bytes:

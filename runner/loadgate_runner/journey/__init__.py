@@ -5,7 +5,7 @@
 
 from .context import Context
 from .errors import BlockError, JourneyError
-from .scenario import check_block, compile_scenario, run_block
+from .scenario import check_block, compile_scenario, redacted, run_block
 from .vu import VU, Journey, Outcome
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Outcome",
     "check_block",
     "compile_scenario",
+    "redacted",
     "run_block",
 ]

@@ -64,6 +64,11 @@ async def run_block(name: str, steps: Sequence[Step], plan: Plan, context: Conte
         raise type(error)(shop.scope.secrets.redact(str(error))) from None
 
 
+def redacted(text: str, plan: Plan, context: Context) -> str:
+    """Return a text without any of the plan's secrets in it."""
+    return secrets.load(plan.secrets, context.environ).redact(text)
+
+
 def _block_workshop(name: str, plan: Plan, context: Context) -> Workshop:
     return _workshop(name, plan, context, block.StrictRecorder(name), {})
 

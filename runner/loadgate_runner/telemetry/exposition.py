@@ -130,6 +130,8 @@ def _health(snapshot: Snapshot) -> Iterator[str]:
         yield _family(name, "gauge", help_, values)
     help_ = "Series that were merged into others to bound their number."
     yield _family("loadgate_runner_labels_dropped_total", "counter", help_, {(): health.labels_dropped})
+    help_ = "Connections that weren't tried since load may not go there."
+    yield _family("loadgate_runner_connections_denied_total", "counter", help_, {(): health.denied})
     help_ = "VUs that ended since a unique data source had no row left for them."
     yield _family("loadgate_runner_data_exhausted_total", "counter", help_, {(): health.data_exhausted})
 

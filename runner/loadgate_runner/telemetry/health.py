@@ -160,7 +160,7 @@ class HealthMonitor:
 
 
 _WORST = ("cpu_ratio", "cpu_ratio_max", "throttled_ratio", "lag_p99", "lag_max", "slip_p99", "slip_max")
-_TOTAL = ("rss", "memory_limit", "labels_dropped", "data_exhausted", "cores")
+_TOTAL = ("rss", "memory_limit", "labels_dropped", "data_exhausted", "denied", "cores")
 
 
 def combine(parts: Sequence[Health]) -> Health:
@@ -171,7 +171,8 @@ def combine(parts: Sequence[Health]) -> Health:
     figures |= {name: sum(getattr(part, name) for part in parts) for name in _TOTAL}
     # Descriptors are limited by process, so the process that is nearest to its limit speaks for all.
     fullest = max(parts, key=lambda part: part.fds / part.fd_limit if part.fd_limit else 0.0)
-    return replace(fullest, **figures, processes=len(parts))
+    first_denied = next((part.first_denied for part in parts if part.first_denied), "")
+    return replace(fullest, **figures, first_denied=first_denied, processes=len(parts))
 
 
 def _throttled(before: _Reading, after: _Reading) -> float:

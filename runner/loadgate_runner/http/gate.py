@@ -1,0 +1,43 @@
+"""Holds connections to where load may go. What is judged here is the very address that is connected to then."""
+
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import Any
+
+from loadgate.plan.targets import Targets
+from loadgate_runner.http.failures import Failure, RequestFailed
+
+SocketAddress = tuple[socket.AddressFamily, Any]
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+class Gate:
+    """One per process and run. `told` is called at the first denial, from within the request that met it."""
+
+    def __init__(self, targets: Targets | None = None, told: Callable[[], None] = _nothing) -> None:
+        self._targets = targets or Targets()
+        self._told = told
+        self.denied = 0
+        """Connections that weren't tried since load may not go there."""
+        self.first = ""
+        """Why the first of them wasn't, in words."""
+
+    def admit(self, host: str, addresses: Iterable[SocketAddress]) -> list[SocketAddress]:
+        """Those of a host's addresses that load may go to, in their order. Raises RequestFailed where none is left."""
+        found = [(one, ip_address(one[1][0])) for one in addresses]
+        admitted = [one for one, address in found if self._targets.allows(host, address)]
+        if found and not admitted:
+            message = self._targets.denial(host, [address for _, address in found])
+            self._deny(message)
+            raise RequestFailed(Failure.DENIED, message)
+        return admitted
+
+    def _deny(self, message: str) -> None:
+        self.denied += 1
+        if self.denied == 1:
+            self.first = message
+            self._told()
