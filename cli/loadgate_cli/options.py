@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from loadgate.api.faults import Fault, InvalidSpec
+from loadgate.plan import TargetRuleError, Targets
 from loadgate_cli import overrides
 from loadgate_cli.bundle import Bundle, build
 from loadgate_cli.credentials import Credential, parse_all
@@ -54,6 +55,25 @@ def out(default: Path | None = None) -> Callable[[Callable[..., None]], Callable
     """`--out`."""
     text = "Write result, HTML, JUnit and Markdown into this folder."
     return click.option("--out", type=click.Path(path_type=Path), default=default, show_default=True, help=text)
+
+
+def targets(function: Callable[..., None]) -> Callable[..., None]:
+    """`--allowed-target`; the command is given the Targets that they come to."""
+    return click.option(
+        "--allowed-target",
+        "targets",
+        multiple=True,
+        metavar="RULE",
+        callback=_targets,
+        help="A host, *.domain, address or CIDR that load may go to, and nowhere else. May be given several times.",
+    )(function)
+
+
+def _targets(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> Targets:
+    try:
+        return Targets(value)
+    except TargetRuleError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 _SET = "Change a field, such as spec.scenarios[0].vus=5. May be given several times."

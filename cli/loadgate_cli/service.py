@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from loadgate.plan import Targets
 from loadgate.report.result import ResultError
 from loadgate_cli.bundle import Bundle
 from loadgate_cli.diagnostics import count, render
@@ -29,7 +30,7 @@ class ServiceError(Exception):
     """What keeps `up` from beginning."""
 
 
-async def serve(folder: Path, address: tuple[str, int]) -> None:
+async def serve(folder: Path, address: tuple[str, int], targets: Targets) -> None:
     """Watch until a signal, then stop what runs. Raises ServiceError."""
     keeper = Keeper(folder / STATE, log)
     try:
@@ -37,7 +38,8 @@ async def serve(folder: Path, address: tuple[str, int]) -> None:
     except OSError as error:
         raise ServiceError(f"{error.filename or folder}: {error.strerror or error}") from error
     async with AsyncExitStack() as stack:
-        operator = Embedded(Options(metrics_address=address, logs=folder / STATE / "logs", keep_logs=False))
+        logs = folder / STATE / "logs"
+        operator = Embedded(Options(metrics_address=address, logs=logs, keep_logs=False, targets=targets))
         try:
             await stack.enter_async_context(operator)
         except OSError as error:

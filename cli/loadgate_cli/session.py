@@ -12,6 +12,7 @@ import click
 
 from loadgate.api.conditions import ConditionType, Phase
 from loadgate.api.loadtest import LoadTest
+from loadgate.plan import Targets
 from loadgate.report.result import Result, ResultError
 from loadgate_cli import outputs
 from loadgate_cli.bundle import Bundle
@@ -52,10 +53,11 @@ _WITHOUT_RESULT = {Phase.Failed.value: Exit.FAILED, Phase.Inconclusive.value: Ex
 _WITHOUT_RESULT[Phase.Aborted.value] = Exit.ABORTED
 
 
-async def execute(bundle: Bundle, *, out: Path | None, form: str) -> Exit:
+async def execute(bundle: Bundle, *, out: Path | None, form: str, targets: Targets | None = None) -> Exit:
     """Run every test of the bundle, one after another, print what came of them, and return the exit code."""
     try:
-        async with Embedded(Options(logs=out / outputs.LOGS if out else None)) as operator:
+        logs = out / outputs.LOGS if out else None
+        async with Embedded(Options(logs=logs, targets=targets or Targets())) as operator:
             with display() as shown:
                 interrupts = Interrupts(operator.stop, shown.note)
                 with interrupts.installed():

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from loadgate.api.conditions import ConditionType, Outcome, Phase, Reason
 from loadgate.api.validate import validate_loadtest
+from loadgate.plan import Targets
 from loadgate.report.result import Result
 from loadgate.verdict import totals
 from loadgate_operator.cluster.local import LocalCluster, LocalOptions
@@ -63,6 +64,8 @@ class Options:
     """Where `/metrics` and `/healthz` are served; None: nowhere."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What every runner's process gets in its environment besides what its Job says."""
+    targets: Targets = field(default_factory=Targets)
+    """Where load may go."""
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=programs)
     """What the programs of the runners' image are on this machine."""
 
@@ -101,7 +104,9 @@ class Embedded:
             self._collector,
             RunnerSettings(),
             clock=time.time,
-            options=ReconcilerOptions(settings=_SETTINGS, reconciled=self._metrics.reconciled),
+            options=ReconcilerOptions(
+                settings=replace(_SETTINGS, targets=self._options.targets), reconciled=self._metrics.reconciled
+            ),
         )
         self._loops: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import loadgate
+from loadgate.plan import TargetRuleError, Targets
 from loadgate_operator.manifests.job import RunnerSettings
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Flags:
     """Those whose LoadTests are run; none: all, which needs rights in the whole cluster."""
     runner_image: str = RunnerSettings.image
     runner_defaults: str = ""
-    allowed_targets: tuple[str, ...] = ()
+    targets: Targets = field(default_factory=Targets)
+    """Where load may go."""
     listen: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - a pod is asked for its metrics from outside
     leader_election: bool = False
     leader_election_namespace: str = ""
@@ -36,12 +38,17 @@ class Flags:
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Flags:
     """The flags, which go before the environment. Exits with 2 where one is wrong, as argparse does."""
-    given = _parser(environment).parse_args(arguments)
+    parser = _parser(environment)
+    given = parser.parse_args(arguments)
+    try:
+        targets = Targets(given.allowed_target)
+    except TargetRuleError as error:
+        parser.error(f"argument --allowed-target: {error}")
     return Flags(
         namespaces=tuple(dict.fromkeys(given.namespace)),
         runner_image=given.runner_image,
         runner_defaults=given.runner_defaults,
-        allowed_targets=tuple(given.allowed_target),
+        targets=targets,
         listen=given.listen,
         leader_election=given.leader_election,
         leader_election_namespace=given.leader_election_namespace,
@@ -63,7 +70,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=loadgate.__version__)
     for flag, text in (
         ("--namespace", "run the LoadTests of this namespace (may be repeated; without it: of all)"),
-        ("--allowed-target", "a host, *.domain or CIDR that load may go to (may be repeated; without it: any)"),
+        (
+            "--allowed-target",
+            "a host, *.domain, address or CIDR that load may go to (may be repeated; without it: any)",
+        ),
     ):
         listed = [one.strip() for one in variable(flag).split(",") if one.strip()]
         parser.add_argument(flag, action=_Listed, default=listed, metavar="NAME", help=text)

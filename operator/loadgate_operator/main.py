@@ -21,6 +21,7 @@ from loadgate_operator.flags import Flags, parse
 from loadgate_operator.leader import Leader, LeaseSettings
 from loadgate_operator.logs import set_up
 from loadgate_operator.manifests.job import RunnerSettings
+from loadgate_operator.reconcile.model import Settings
 from loadgate_operator.reconcile.reconciler import Options, Reconciler
 from loadgate_operator.serve import serving
 from loadgate_operator.telemetry import OperatorMetrics
@@ -95,7 +96,12 @@ class Operator:
         cluster = KubernetesCluster(api, Scope(self._flags.namespaces))
         async with RunnerClient() as client:
             collector = Collector(client, time.time, self._metrics.scraped)
-            options = Options(live_writes=LIVE_WRITES, reconciled=self._metrics.reconciled)
+            options = Options(
+                settings=Settings(targets=self._flags.targets),
+                live_writes=LIVE_WRITES,
+                reconciled=self._metrics.reconciled,
+            )
+            logger.info("load may go to %s", self._flags.targets)
             settings = RunnerSettings(image=self._flags.runner_image)
             reconciler = Reconciler(cluster, collector, settings, clock=time.time, options=options)
             self._cluster = cluster
@@ -181,9 +187,6 @@ async def _check(api: Api, namespaces: tuple[str, ...]) -> None:
 
 
 async def _main(flags: Flags) -> int:
-    if flags.allowed_targets:
-        # Better no load at all than load where the platform said that there must be none.
-        raise UnusableClusterError("--allowed-target can't be enforced by this version; it must not be given")
     if flags.runner_defaults:
         raise UnusableClusterError("--runner-defaults isn't read by this version; it must not be given")
     return await Operator(flags, await connect()).run()

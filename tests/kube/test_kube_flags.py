@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loadgate.plan import Targets
 from loadgate_operator.flags import Flags, parse
 from loadgate_operator.logs import JsonLines
 
@@ -26,7 +27,12 @@ from loadgate_operator.logs import JsonLines
         ([], {"LOADGATE_LEADER_ELECTION": "true"}, {"leader_election": True}),
         (["--no-leader-election"], {"LOADGATE_LEADER_ELECTION": "true"}, {"leader_election": False}),
         ([], {"LOADGATE_RUNNER_IMAGE": "r:1"}, {"runner_image": "r:1"}),
-        (["--allowed-target", "*.shop"], {}, {"allowed_targets": ("*.shop",)}),
+        (
+            ["--allowed-target", "*.shop", "--allowed-target", "10.0.0.0/8"],
+            {},
+            {"targets": Targets(["*.shop", "10.0.0.0/8"])},
+        ),
+        ([], {"LOADGATE_ALLOWED_TARGET": "shop, ::1"}, {"targets": Targets(["shop", "::1"])}),
     ],
 )
 def test_flags_go_before_the_environment(
@@ -66,7 +72,7 @@ def test_a_json_log_is_an_object_a_line() -> None:
         (["--version"], 0, ""),
         (["--listen", "nowhere"], 2, "not an address"),
         ([], 1, "no way to an API server"),
-        (["--allowed-target", "shop"], 1, "can't be enforced"),
+        (["--allowed-target", "10.1.2.3/8"], 2, "write 10.0.0.0/8"),
         (["--runner-defaults", "defaults.yaml"], 1, "isn't read"),
     ],
 )

@@ -15,8 +15,8 @@ import orjson
 import zstandard
 
 from loadgate.control import LOG_PREFIX, BlockReport, BlockState, RunnerReport, RunnerState
-from loadgate.metrics import IterationStats, Measurement, RequestStats, Snapshot
-from loadgate.plan import Plan
+from loadgate.metrics import Health, IterationStats, Measurement, RequestStats, Snapshot
+from loadgate.plan import Plan, Targets
 from loadgate.report.result import Result
 from loadgate_operator.cluster.port import ClusterError, ConflictError, Key, Kind, RefusedError
 from loadgate_operator.collect.client import RunnerFaultError
@@ -26,7 +26,8 @@ from loadgate_operator.manifests.configs import PLAN_KEY, result_bytes
 from loadgate_operator.manifests.job import RunnerSettings
 from loadgate_operator.reconcile.errors import TryAgainError
 from loadgate_operator.reconcile.ledger import ANNOTATION, Ledger
-from loadgate_operator.reconcile.reconciler import Reconciler
+from loadgate_operator.reconcile.model import Settings
+from loadgate_operator.reconcile.reconciler import Options, Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -124,6 +125,7 @@ class Pod:
     slow_to_end: float = 0.0
     message: str = ""
     log: str = ""
+    denied: int = 0
     slow_ms: int = 100
 
     @property
@@ -186,6 +188,7 @@ class Pod:
             elapsed=self._elapsed(self.finished_at or now),
             complete=self.complete,
             measurement=self.measurement(now),
+            health=Health(denied=self.denied, first_denied="load may not go to evil.example" if self.denied else ""),
         )
 
     def _elapsed(self, now: float) -> float:
@@ -238,6 +241,7 @@ class World:
     events: list[tuple[str, str, str]] = field(default_factory=list)
     starts: list[tuple[str, int, str]] = field(default_factory=list)
     watch_ends: bool = False
+    targets: tuple[str, ...] = ()
     changes: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
@@ -253,7 +257,10 @@ class World:
     def restart(self) -> None:
         """A new operator that remembers nothing."""
         self.collector = Collector(_Client(self), lambda: self.now)
-        self.operator = Reconciler(_Port(self), self.collector, RunnerSettings(), clock=lambda: self.now)
+        options = Options(settings=Settings(targets=Targets(self.targets)))
+        self.operator = Reconciler(
+            _Port(self), self.collector, RunnerSettings(), clock=lambda: self.now, options=options
+        )
 
     # what users do
 
@@ -359,7 +366,7 @@ class World:
             condition = {"type": "Failed", "status": "True", "reason": "FailedIndexes", "message": "too many"}
             job["status"] = {"conditions": [condition]}
 
-    def _plan(self, run: str) -> Plan:
+    def plan(self, run: str) -> Plan:
         return Plan.decode(self.objects[Key(Kind.CONFIG_MAP, NAMESPACE, names.plan_name(run))]["data"][PLAN_KEY])
 
     def _new_pod(self, run: str, index: int, count: int) -> None:
@@ -372,7 +379,7 @@ class World:
             name=f"{run}-{index}-{uid}",
             runners=count,
             arms_at=self.now + 1 + self.count % 3,
-            duration=self._plan(run).duration,
+            duration=self.plan(run).duration,
             has_setup=False,
             slow_ms=self.slow_ms,
         )

@@ -170,7 +170,17 @@ def test_a_process_is_allowed_one_core_at_most():
 def test_processes_combine_to_the_worst_ratios_and_the_sum_of_amounts():
     """The fullest table of descriptors speaks for the runner, since the limit is each process's own."""
     a = Health(cpu_ratio=0.9, lag_p99=0.1, rss=10, fds=50, fd_limit=100, cores=1.0, data_exhausted=1, denied=2)
-    b = Health(cpu_ratio=0.2, slip_max=0.5, rss=20, fds=90, fd_limit=100, cores=1.0, labels_dropped=2, denied=3, first_denied="there")
+    b = Health(
+        cpu_ratio=0.2,
+        slip_max=0.5,
+        rss=20,
+        fds=90,
+        fd_limit=100,
+        cores=1.0,
+        labels_dropped=2,
+        denied=3,
+        first_denied="there",
+    )
     both = combine([a, b])
     assert (both.cpu_ratio, both.lag_p99, both.slip_max) == (0.9, 0.1, 0.5)
     assert (both.rss, both.cores, both.labels_dropped, both.data_exhausted) == (30, 2.0, 2, 1)

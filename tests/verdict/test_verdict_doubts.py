@@ -317,6 +317,22 @@ def test_every_message_says_what_happened_and_what_to_change():
     assert "(2.5 cores)" in of_health(cpu_ratio=0.97, cores=2.5)[0].message
 
 
+def test_a_denied_connection_is_a_doubt_that_explains_the_rest():
+    """It says where load was led and what to change, once for all runners, and what is missing after it is no news."""
+    first = {"denied": 2, "first_denied": "load may not go to evil.example (192.0.2.1); it may go to 10.0.0.0/8"}
+    snapshots = [snapshot(complete=False, **first), snapshot(complete=False, denied=1), snapshot(complete=False)]
+    (doubt,) = doubts_of(plan(open_model(10, 60.0), runners=3), snapshots)
+    assert (doubt.reason, doubt.figure, doubt.flattering) == (
+        DoubtReason.ConnectionDenied,
+        "3 connections denied",
+        False,
+    )
+    assert doubt.message == (
+        "load may not go to evil.example (192.0.2.1); it may go to 10.0.0.0/8; the run ended there. Have the platform's "
+        "allowedTargets list it, or keep the test away from it (maxRedirects: 0 takes a redirect as the answer)"
+    )
+
+
 def test_without_any_snapshot_only_the_absence_is_doubted():
     """Where no runner answered, nothing is said of the rate: how long the load lasted isn't known."""
     found = doubts_of(plan(open_model(10, 60.0), runners=1), [], lost=["pod-0"])

@@ -33,6 +33,7 @@ class Target:
     """A server that answers as the path says, and keeps what it saw.
 
     `/reset` closes with a reset, `/stall` never answers, `/garbage` answers no HTTP, `/loop` redirects to itself,
+    `/to?where=URL` redirects there,
     `/endless-head` and `/endless-body` never stop, `/status/NNN` answers that status, `/token` answers a token; all
     else is 200. `?ms=N` waits that long before it answers.
     """
@@ -89,6 +90,9 @@ class Target:
                 await self.flood(writer, head, b"z" * 65536)
             case ["status", status]:
                 self.write(writer, int(status), {"error": "as asked"})
+            case ["to"]:
+                where = seen.query["where"][0]
+                writer.write(f"HTTP/1.1 302 Found\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode())
             case ["token"]:
                 self.write(writer, 200, {"token": f"token-{len(self.seen)}"})
             case _:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from loadgate.plan import Targets
 from loadgate_cli import options
 from loadgate_cli.bundle import Bundle
 from loadgate_cli.session import execute
@@ -14,7 +15,8 @@ from loadgate_cli.session import execute
 @options.manifests
 @options.out()
 @options.output
-def command(bundle: Bundle, out: Path | None, output: str) -> None:
+@options.targets
+def command(bundle: Bundle, out: Path | None, output: str, targets: Targets) -> None:
     """Run load tests on this machine, and exit by their verdict.
 
     FILE is a manifest, a folder of them, or - for standard input; several tests run one after another. Progress goes to
@@ -25,4 +27,4 @@ def command(bundle: Bundle, out: Path | None, output: str) -> None:
     options.refuse_suspended(bundle)
     options.refuse(bundle, "nothing was started")
     options.check_out(out, bundle)
-    raise SystemExit(asyncio.run(execute(bundle, out=out, form=output)))
+    raise SystemExit(asyncio.run(execute(bundle, out=out, form=output, targets=targets)))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from loadgate.plan import Targets
+from loadgate_cli import options
 from loadgate_cli.exits import Exit
 from loadgate_cli.service import ServiceError, serve
 from loadgate_cli.terminal import say
@@ -19,7 +21,8 @@ from loadgate_cli.terminal import say
     metavar="HOST:PORT",
     help="Where to serve /metrics and /healthz.",
 )
-def command(folder: Path, listen: str) -> None:
+@options.targets
+def command(folder: Path, listen: str, targets: Targets) -> None:
     """Watch a folder of manifests: the operator on one machine.
 
     Runs every test that is new and whenever its manifest changes, judges again when only limits change, keeps each
@@ -27,7 +30,7 @@ def command(folder: Path, listen: str) -> None:
     goes on from there: what hasn't changed isn't run again.
     """
     try:
-        asyncio.run(serve(folder, _address(listen)))
+        asyncio.run(serve(folder, _address(listen), targets))
     except ServiceError as error:
         say(str(error))
         raise SystemExit(Exit.INVALID) from error

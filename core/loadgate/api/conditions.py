@@ -112,6 +112,7 @@ class Reason(Documented):
 
     # what someone must change
     InvalidSpec = "InvalidSpec", "the spec can't be used; the message lists every fault with its path"
+    TargetNotAllowed = "TargetNotAllowed", "load may not go where the test leads; the message lists every URL's path"
     BudgetNotFound = "BudgetNotFound", "a budget that spec.budgets names isn't there"
     ResultUnreadable = "ResultUnreadable", "the stored result is gone or damaged, so nothing can be judged again"
 
@@ -140,6 +141,10 @@ class DoubtReason(Documented):
     LabelsOverflow = "LabelsOverflow", "more tag values than a runner keeps apart; some samples lost theirs"
     SetupFailed = "SetupFailed", "the setup steps failed, so no load was made"
     ScriptFailed = "ScriptFailed", "a Python journey raised an error of its own"
+    ConnectionDenied = (
+        "ConnectionDenied",
+        "a request led to where load may not go, so the run ended; it can't be tolerated",
+    )
     Interrupted = "Interrupted", "the run was stopped by hand before its end"
 
 

@@ -13,7 +13,7 @@ from .loadtest import LoadTest
 from .paths import parse_path
 from .rules.findings import MAX_FAULTS, Findings, Node, TooManyFaults
 from .rules.inputs import check_data, check_secrets, check_target, columns
-from .rules.limits import check_metrics, check_thresholds, samples
+from .rules.limits import check_metrics, check_thresholds, check_tolerated, samples
 from .rules.scenarios import check_scenarios, check_times
 from .rules.scope import Scope
 from .rules.steps import check_count, check_steps, extracted
@@ -120,6 +120,7 @@ def _check_loadtest(findings: Findings, spec: Node) -> None:
     check_count(findings, spec, [setup_steps, teardown_steps, *(s["steps"] for s in spec["scenarios"].each())])
     check_times(findings, spec)
     check_thresholds(findings, spec["thresholds"], known)
+    check_tolerated(findings, spec["tolerateDoubts"])
 
 
 def _check_budget(findings: Findings, spec: Node) -> None:

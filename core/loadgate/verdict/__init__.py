@@ -4,6 +4,7 @@ from loadgate.verdict.budgets import judge_budget, select_budgets
 from loadgate.verdict.doubts import (
     Doubt,
     deadline_exceeded,
+    denied_sentence,
     doubts_of,
     interrupted,
     setup_failed,
@@ -25,6 +26,7 @@ __all__ = [
     "by_endpoint",
     "deadline_exceeded",
     "decide",
+    "denied_sentence",
     "doubts_of",
     "doubts_of_verdict",
     "interrupted",

@@ -106,11 +106,14 @@ def doubts_of(
     """Every doubt that the runners' last snapshots and their absence give rise to.
 
     `lost` and `silent` name runners whose last results never came. `cut` says that the run was ended early on
-    purpose (deadline, abort threshold, by hand), so that what is missing at its end is no news.
+    purpose (deadline, abort threshold, by hand), so that what is missing at its end is no news; a denied connection
+    ends one, too.
     """
     merged = merge_all(snapshot.measurement for snapshot in snapshots)
+    cut = cut or any(snapshot.health.denied for snapshot in snapshots)
     elapsed = max((snapshot.elapsed for snapshot in snapshots), default=0.0)
     return [
+        *_denied(snapshots),
         *_absent(lost, silent, plan.runners),
         *_unfinished(snapshots, cut=cut),
         *_load(plan, merged, elapsed, cut=cut),
@@ -150,6 +153,22 @@ def interrupted(elapsed: float, planned: float) -> Doubt:
 
 def _part(elapsed: float, planned: float) -> str:
     return f"{format_duration(elapsed)} of {format_duration(planned)}"
+
+
+def denied_sentence(first: str) -> str:
+    """What ended a run whose runners denied connections, and what to change; `first` is what the first was about."""
+    return (
+        f"{first or 'load may not go where the test leads'}; the run ended there. Have the platform's allowedTargets "
+        "list it, or keep the test away from it (maxRedirects: 0 takes a redirect as the answer)"
+    )
+
+
+def _denied(snapshots: Sequence[Snapshot]) -> Iterator[Doubt]:
+    where = [snapshot for snapshot in snapshots if snapshot.health.denied]
+    if where:
+        count = sum(snapshot.health.denied for snapshot in where)
+        figure = f"{count} connection{'s' if count > 1 else ''} denied"
+        yield Doubt(DoubtReason.ConnectionDenied, denied_sentence(where[0].health.first_denied), figure)
 
 
 def _absent(lost: Sequence[str], silent: Sequence[str], runners: int) -> Iterator[Doubt]:

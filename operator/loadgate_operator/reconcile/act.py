@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from loadgate.api.loadtest import LoadTest
+    from loadgate.plan import Targets
     from loadgate_operator.cluster.port import Cluster, Object
     from loadgate_operator.collect.answers import Runner
     from loadgate_operator.collect.collector import Collector
@@ -60,6 +61,7 @@ class Actor:
     cluster: Cluster
     collector: Collector
     runner_settings: RunnerSettings
+    targets: Targets
     clock: Callable[[], float]
 
     async def act(self, actions: Iterable[Action], sight: Sight) -> None:
@@ -129,7 +131,7 @@ class Actor:
         A token never is without its plan, by which it is found where Secrets can't be listed.
         """
         namespace, run = test.metadata.namespace, action.run
-        plan = compile_plan(test, run=run)
+        plan = compile_plan(test, run=run, allowed_targets=self.targets.rules)
         await self.cluster.apply(plan_config_map(test, run, plan))
         secret = await self.cluster.read(Kind.SECRET, namespace, names.token_name(run))
         if secret is None or token_of(secret) is None:

@@ -49,6 +49,10 @@ def _pods(view: View) -> str:
 def _called_off(view: View) -> End | None:
     if view.problem or view.observed.budget_faults:
         return End(Reason.Aborted, "the spec was changed and can't be used any more", view.now, aborted=True)
+    if view.forbidden:
+        return End(
+            Reason.TargetNotAllowed, f"load may not go there any more: {view.forbidden[0]}", view.now, aborted=True
+        )
     if view.suspended:
         return End(Reason.Suspended, "suspended before it began", view.now, aborted=True)
     return by_hand(view, 0.0, 0.0) if view.observed.interrupted else None

@@ -8,7 +8,7 @@ from loadgate.api.conditions import DoubtReason, Reason
 from loadgate.api.units import format_duration
 from loadgate.control import BlockState
 from loadgate.metrics import merge_all
-from loadgate.verdict import Doubt, deadline_exceeded, live_abort, setup_failed
+from loadgate.verdict import Doubt, deadline_exceeded, denied_sentence, live_abort, setup_failed
 from loadgate_operator.reconcile import progress
 from loadgate_operator.reconcile.begin import by_hand, start_deadline
 from loadgate_operator.reconcile.ledger import End
@@ -63,7 +63,8 @@ def of_chosen(view: View, runners: Sequence[Runner], *, done: bool) -> End | Non
         late = elapsed > view.settings.start_late
         return start_deadline(view, "no runner could be told to start") if late else None
     return (
-        _over_deadline(view, ledger, elapsed)
+        _denied(view, runners)
+        or _over_deadline(view, ledger, elapsed)
         or _overdue(view, ledger, elapsed)
         or _without_setup(view, runners)
         or _crossed(view, runners, ledger, elapsed)
@@ -82,6 +83,16 @@ def _in_setup(view: View, runners: Sequence[Runner]) -> End | None:
     if late := start_deadline(view, "the setup steps took too long"):
         return late
     return None
+
+
+def _denied(view: View, runners: Sequence[Runner]) -> End | None:
+    """A runner was led to where load may not go: whatever else is measured, there is no verdict any more."""
+    healths = [runner.snapshot.health for runner in runners if runner.snapshot]
+    first = next((health for health in healths if health.denied), None)
+    if first is None:
+        return None
+    # The doubt comes from the runners' last snapshots, which say how often.
+    return End(DoubtReason.ConnectionDenied, denied_sentence(first.first_denied), view.now)
 
 
 def _over_deadline(view: View, ledger: Ledger, elapsed: float) -> End | None:

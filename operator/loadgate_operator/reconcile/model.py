@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from loadgate.plan import Targets
 from loadgate_operator.reconcile.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """The operator's own settings, in seconds."""
+    """The operator's own settings; times are seconds."""
 
     start_lead: float = 1.0
     """Between choosing the runners and the load: time for every start message to arrive, as long as a round of them."""
@@ -51,6 +52,9 @@ class Settings:
 
     teardown: float = 300.0
     """How long teardown may take."""
+
+    targets: Targets = field(default_factory=Targets)
+    """Where load may go: what a run is held to is what these were when it began."""
 
 
 @dataclass(frozen=True)

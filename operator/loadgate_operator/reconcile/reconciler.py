@@ -79,7 +79,7 @@ class Reconciler:
         self._collector = collector
         self._clock = clock
         self._observer = Observer(cluster, collector, self._options.settings, clock)
-        self._actor = Actor(cluster, collector, runner_settings, clock)
+        self._actor = Actor(cluster, collector, runner_settings, self._options.settings.targets, clock)
         self._queue = KeyQueue()
         self._wakes = Wakes(cluster)
         self._failures: dict[Key, int] = {}

@@ -15,6 +15,9 @@ from loadgate_operator.reconcile.model import Decision, RecordEvent
 from loadgate_operator.reconcile.verdicts import verdict_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgate.api.faults import Fault
     from loadgate_operator.reconcile.view import View
 
 
@@ -30,13 +33,15 @@ def settle(view: View, *, just_over: bool = False) -> Decision:
 
 def _settled(view: View, *, just_over: bool) -> Decision:
     if view.problem:
-        return _blocked(view, Reason.InvalidSpec, _all_faults(view))
+        return _blocked(view, Reason.InvalidSpec, _all(view.observed.faults))
     if view.observed.budget_faults:
         return _blocked(view, Reason.BudgetNotFound, "; ".join(view.observed.budget_faults))
     cause = _cause(view, just_over=just_over)
     if cause is None:
         # What just ended was judged just now.
         return Decision((), view.status) if just_over else _trimmed(view, verdict_now(view))
+    if view.forbidden:
+        return _blocked(view, Reason.TargetNotAllowed, _all(view.forbidden))
     if view.held:
         return _blocked(view, Reason.Suspended, view.held)
     return _claim(view, cause)
@@ -49,9 +54,9 @@ def _trimmed(view: View, decision: Decision) -> Decision:
     return replace(decision, status=decision.status.model_copy(update={"history": kept}))
 
 
-def _all_faults(view: View) -> str:
-    faults = [str(fault) for fault in view.observed.faults]
-    return faults[0] if len(faults) == 1 else f"{len(faults)} faults: " + "; ".join(faults)
+def _all(faults: Sequence[Fault]) -> str:
+    said = "; ".join(str(fault) for fault in faults)
+    return said if len(faults) == 1 else f"{len(faults)} faults: {said}"
 
 
 def _blocked(view: View, reason: str, message: str) -> Decision:

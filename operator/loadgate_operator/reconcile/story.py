@@ -30,6 +30,7 @@ _TOLD: dict[str, Literal["Normal", "Warning"]] = {
     Reason.RunnerNotArmed: "Warning",
     Reason.RunnerUnreachable: "Warning",
     Reason.InvalidSpec: "Warning",
+    Reason.TargetNotAllowed: "Warning",
     Reason.BudgetNotFound: "Warning",
     Reason.ResultUnreadable: "Warning",
 }

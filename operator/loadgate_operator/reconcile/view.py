@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from loadgate.api.status import LoadTestStatus
+from loadgate.plan import target_faults
 from loadgate_operator.reconcile import states, summarise
 from loadgate_operator.reconcile.identity import cause_of_change, spec_hash
 from loadgate_operator.reconcile.model import Decision, RunSeen
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loadgate.api.conditions import Phase
+    from loadgate.api.faults import Fault
     from loadgate.api.loadtest import LoadTest
     from loadgate.api.status import RunStatus
     from loadgate_operator.reconcile.model import Action, Observed, Settings
@@ -97,6 +99,11 @@ class View:
     def problem(self) -> bool:
         """Whether the spec can't be used."""
         return self.observed.test is None
+
+    @cached_property
+    def forbidden(self) -> list[Fault]:
+        """The URLs that load may not go to, where nothing else is wrong with the spec."""
+        return target_faults(self.test, self.settings.targets)
 
     @cached_property
     def wanted(self) -> str:

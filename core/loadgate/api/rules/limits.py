@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadgate.api.conditions import DoubtReason
 from loadgate.api.grammar.errors import did_you_mean
 from loadgate.api.grammar.threshold import AGGREGATES, Expression, MetricSelector, parse_expression, parse_metric
 from loadgate.api.measures import METRICS, tags_of
@@ -60,6 +61,13 @@ def check_thresholds(findings: Findings, thresholds: Node, known: Samples) -> No
         for limit in limits.each():
             text = limit if limit.text is not None else limit["threshold"]
             _check_expression(findings, text, selector)
+
+
+def check_tolerated(findings: Findings, tolerated: Node) -> None:
+    """Find a doubt that nobody may tolerate: the rule that was broken isn't the test's own."""
+    for node in tolerated.each():
+        if node.value == DoubtReason.ConnectionDenied:
+            findings.add(node, "can't be tolerated", "keep the test from where load may not go")
 
 
 def check_metrics(findings: Findings, metrics: Node) -> None:
