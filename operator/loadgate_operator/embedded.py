@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +26,7 @@ from loadgate_operator.reconcile.model import Settings
 from loadgate_operator.reconcile.reconciler import Options as ReconcilerOptions
 from loadgate_operator.reconcile.reconciler import Reconciler
 from loadgate_operator.serve import serving
+from loadgate_operator.steady import SteadyClock
 from loadgate_operator.telemetry import OperatorMetrics
 
 if TYPE_CHECKING:
@@ -96,14 +96,15 @@ class Embedded:
     def __init__(self, options: Options | None = None) -> None:
         self._options = options or Options()
         self._metrics = OperatorMetrics()
-        self._cluster = LocalCluster(self._local_options(), time.time)
+        clock = SteadyClock()
+        self._cluster = LocalCluster(self._local_options(), clock)
         self._client = RunnerClient()
-        self._collector = Collector(self._client, time.time, self._metrics.scraped)
+        self._collector = Collector(self._client, clock, self._metrics.scraped)
         self._reconciler = Reconciler(
             self._cluster,
             self._collector,
             RunnerSettings(),
-            clock=time.time,
+            clock=clock,
             options=ReconcilerOptions(
                 settings=replace(_SETTINGS, targets=self._options.targets), reconciled=self._metrics.reconciled
             ),

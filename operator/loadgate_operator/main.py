@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from loadgate_operator.api_metrics import ApiMetrics
@@ -24,6 +23,7 @@ from loadgate_operator.manifests.job import RunnerSettings
 from loadgate_operator.reconcile.model import Settings
 from loadgate_operator.reconcile.reconciler import Options, Reconciler
 from loadgate_operator.serve import serving
+from loadgate_operator.steady import SteadyClock
 from loadgate_operator.telemetry import OperatorMetrics
 
 if TYPE_CHECKING:
@@ -93,9 +93,10 @@ class Operator:
 
         await _check(api, self._flags.namespaces)
         self._api_metrics.leading(leads=True)
-        cluster = KubernetesCluster(api, Scope(self._flags.namespaces))
+        clock = _clock(api)
+        cluster = KubernetesCluster(api, Scope(self._flags.namespaces), clock)
         async with RunnerClient() as client:
-            collector = Collector(client, time.time, self._metrics.scraped)
+            collector = Collector(client, clock, self._metrics.scraped)
             options = Options(
                 settings=Settings(targets=self._flags.targets),
                 live_writes=LIVE_WRITES,
@@ -103,7 +104,7 @@ class Operator:
             )
             logger.info("load may go to %s", self._flags.targets)
             settings = RunnerSettings(image=self._flags.runner_image)
-            reconciler = Reconciler(cluster, collector, settings, clock=time.time, options=options)
+            reconciler = Reconciler(cluster, collector, settings, clock=clock, options=options)
             self._cluster = cluster
             ready = asyncio.Event()
             return await self._first(
@@ -184,6 +185,15 @@ async def _check(api: Api, namespaces: tuple[str, ...]) -> None:
             raise fault
         logger.warning("%s; waiting", fault)
         await asyncio.sleep(2)
+
+
+def _clock(api: Api) -> SteadyClock:
+    """A clock that goes by the API server's, which has stamped, and will stamp, all that is compared with it."""
+    clock = SteadyClock()
+    ahead = clock.follow(api.server_time) if api.server_time is not None else 0.0
+    if ahead:
+        logger.warning("this machine's clock is %+.0fs off the API server's, which the operator goes by", -ahead)
+    return clock
 
 
 async def _main(flags: Flags) -> int:

@@ -96,12 +96,14 @@ async def test_silence_keeps_what_was_known_and_says_since_when():
     for now[0] in (110.0, 120.0):
         (answer,) = await collector.poll([fake.runner])
     assert answer.silent_since == 110.0
+    assert answer.silent_for == 10.0
     assert answer.answered_at == 100.0
     assert answer.fault == "status 500"
     assert answer.snapshot.sequence == 1
     fake.broken = False
     (answer,) = await collector.poll([fake.runner])
     assert answer.silent_since is None
+    assert answer.silent_for == 0.0
     assert answer.fault == ""
 
 

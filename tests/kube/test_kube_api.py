@@ -168,6 +168,15 @@ async def test_every_try_is_counted(server: Server) -> None:
     assert seen == [("GET", "pods", 503), ("GET", "pods", 200)]
 
 
+async def test_the_servers_time_is_known_from_its_answers(server: Server) -> None:
+    """Every answer says what the server's clock says, and the time since then goes on; before there is none."""
+    server.answers = [says(200, Date="Thu, 01 Jan 1970 02:00:00 GMT")]
+    async with Api(connection(server.url), QUICK) as api:
+        assert api.server_time is None
+        await api.ask(CALL)
+        assert api.server_time == pytest.approx(7200.0, abs=5.0)
+
+
 async def test_an_outage_that_ends_is_told(server: Server) -> None:
     """What was missed meanwhile must be looked for."""
     server.answers = [says(503), says(200)]

@@ -242,7 +242,7 @@ def test_what_setup_extracted_shows_in_no_text() -> None:
 @pytest.mark.parametrize(("silence", "reason"), [(0.5, "WaitingForRunners"), (STARTS_WITHIN, "RunnerUnreachable")])
 def test_a_port_that_does_not_answer_yet_is_no_trouble(silence: float, reason: str) -> None:
     """A container that has just begun takes a moment; only one that stays silent is told of."""
-    silent = RunnerAnswer(1, "b", silent_since=NOW - silence, fault="connection refused")
+    silent = RunnerAnswer(1, "b", silent_since=NOW - silence, silent_until=NOW, fault="connection refused")
     decision = decide(observed(Phase.Starting, run=seen(ARMED[0], silent)), NOW)
     (reconciling,) = [one for one in decision.status.conditions if one.type == "Reconciling"]
     assert reconciling.reason == reason

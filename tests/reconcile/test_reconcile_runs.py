@@ -237,6 +237,20 @@ def test_a_lost_runner_makes_the_run_inconclusive_and_its_replacement_never_begi
     assert status["runners"]["lost"] == 1
 
 
+def test_a_runner_that_goes_is_lost_whatever_was_heard_of_it_last(world: World) -> None:
+    """A pod that is asked in vain and then seen to be gone is a lost runner, however long the run goes on without it."""
+    world.put(load_test(scenarios=[{**SCENARIO, "duration": "3m"}]))
+    world.until(Phase.Running)
+    lost = world.live()[0]
+    lost.mute_until = 1e12
+    for _ in range(3):
+        world.advance(2)
+        world.reconcile()
+    lost.phase = "Failed"
+    status = world.settle()
+    assert [doubt["reason"] for doubt in status["doubts"]] == ["RunnerLost"]
+
+
 def test_a_silent_runner_is_taken_away_before_the_run_is_over(world: World) -> None:
     """Nobody can say whether it still makes load, so its pod goes before a verdict is given."""
     world.put(load_test())

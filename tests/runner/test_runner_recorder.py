@@ -60,7 +60,7 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.clock, lambda: 1.0, most_series=self.most)
+        self.recorder = Recorder(self.clock, most_series=self.most)
         self.origin = self.clock.now
         self.recorder.begin(self.origin, self.warmup)
         self.tags = tags_of(scenario="s", name="home", method="GET", group="")
@@ -175,6 +175,15 @@ async def test_checks_and_metrics_of_the_warm_up_are_not_judged():
     assert (measured.gauges["g", key].value, measured.gauges["g", key].maximum) == (0.0, 2.5)
     assert (measured.rates["r", key].passes, measured.rates["r", key].fails) == (1, 1)
     assert measured.trends["t", key].values.maximum == 2500
+
+
+async def test_a_gauge_is_dated_by_the_run_not_by_the_machine():
+    """The newest value of several runners is told by seconds since the common start: their clocks needn't agree."""
+    bench = Bench()
+    key = tags_of(scenario="s")
+    bench.clock.now = bench.origin + 4 * SECOND
+    bench.recorder.gauge("depth", key).add(7.0)
+    assert (await bench.measure()).gauges["depth", key].at == 4.0
 
 
 async def test_series_beyond_the_bound_share_one_and_are_counted():

@@ -83,7 +83,7 @@ def _scenarios(*scenarios):
 
 async def _run(scenario, journey, *, warmup=0.0, share=None, first_vu=0):
     loop = asyncio.get_running_loop()
-    recorder = Recorder(lambda: round(loop.time() * SECOND), lambda: 0.0)
+    recorder = Recorder(lambda: round(loop.time() * SECOND))
     stage = ScenarioStage(scenario, journey, recorder, first_vu=first_vu)
     drive = Drive(executor_of(scenario.schedule, share or Share()), stage, graceful_stop=scenario.graceful_stop)
     origin = recorder.clock()

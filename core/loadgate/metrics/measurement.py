@@ -131,7 +131,7 @@ class CheckStats:
 
 @dataclass
 class GaugeStats:
-    """A custom gauge: its lowest and highest value, and the newest with the clock (Unix seconds) it was set at."""
+    """A custom gauge: its lowest and highest value, and the newest with when it was set (seconds since the start)."""
 
     value: float
     at: float

@@ -26,8 +26,8 @@ class RunnerAnswer:
     """What is known of a runner. Times are Unix seconds of the operator's clock.
 
     `report` is the last good one and `snapshot` the newest by sequence; both stay when the runner falls silent.
-    `silent_since` is when it was first asked in vain since it last answered, None while it answers; `fault` says why
-    the last call came to nothing ("" when it came to something).
+    `silent_since` is when it was first asked in vain since it last answered, `silent_until` when it was last, both
+    None while it answers; `fault` says why the last call came to nothing ("" when it came to something).
     """
 
     index: int
@@ -36,4 +36,12 @@ class RunnerAnswer:
     snapshot: Snapshot | None = None
     answered_at: float | None = None
     silent_since: float | None = None
+    silent_until: float | None = None
     fault: str = ""
+
+    @property
+    def silent_for(self) -> float:
+        """For how many seconds it has been asked in vain."""
+        if self.silent_since is None or self.silent_until is None:
+            return 0.0
+        return self.silent_until - self.silent_since

@@ -182,15 +182,18 @@ class Collector:
         except RunnerFaultError as error:
             return self._fail(runner, error)
         before = self._answer(runner)
-        after = replace(before, report=report, answered_at=self._clock(), silent_since=None, fault="")
+        after = replace(
+            before, report=report, answered_at=self._clock(), silent_since=None, silent_until=None, fault=""
+        )
         return self._put(runner, after)
 
     def _fail(self, runner: Runner, error: RunnerFaultError) -> RunnerAnswer:
         before = self._answer(runner)
         if not before.fault:
             logger.info("run %s, runner %d (%s): %s", runner.run, runner.index, runner.url, error)
-        since = self._clock() if before.silent_since is None else before.silent_since
-        return self._put(runner, replace(before, silent_since=since, fault=str(error)))
+        now = self._clock()
+        since = now if before.silent_since is None else before.silent_since
+        return self._put(runner, replace(before, silent_since=since, silent_until=now, fault=str(error)))
 
     def _hold(self, runner: Runner, snapshot: Snapshot, *, full: bool) -> None:
         before = self._answer(runner)

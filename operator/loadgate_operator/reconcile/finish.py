@@ -166,20 +166,23 @@ def _verdict(view: View, plan: Plan, measurement: Measurement, runners: Sequence
         measurement,
         thresholds=spec.thresholds,
         budgets=view.observed.budgets,
-        doubts=[*_doubts(plan, runners, ledger), *([end.doubt] if end and end.doubt else [])],
+        doubts=[
+            *_doubts(plan, runners, ledger, view.settings.silent_after),
+            *([end.doubt] if end and end.doubt else []),
+        ],
         tolerated=spec.tolerate_doubts,
         crossed=end.crossed if end else (),
         aborted=end.message if end and end.aborted else "",
     )
 
 
-def _doubts(plan: Plan, runners: Sequence[Runner], ledger: Ledger) -> list[Doubt]:
+def _doubts(plan: Plan, runners: Sequence[Runner], ledger: Ledger, silent_after: float) -> list[Doubt]:
+    """A runner that went without a word is lost; silent is one whose pod was there and asked in vain until given up."""
     finished = [runner.snapshot for runner in runners if runner.stand is Stand.FINISHED and runner.snapshot]
     lost = [runner for runner in runners if runner.stand is not Stand.FINISHED]
-    silent = [
-        f"runner {runner.index} ({runner.why})" for runner in lost if runner.answer and runner.answer.silent_since
-    ]
-    gone = [f"runner {r.index} ({r.why})" for r in lost if not (r.answer and r.answer.silent_since)]
+    named = {r.index: f"runner {r.index} ({r.why})" for r in lost}
+    silent = [named[r.index] for r in lost if r.answer and r.answer.silent_for > silent_after]
+    gone = [name for name in named.values() if name not in silent]
     late = [_late(index, seconds) for index, seconds in ledger.late if seconds > tolerance(ledger.duration)]
     return [*doubts_of(plan, finished, lost=gone, silent=silent, cut=ledger.end is not None), *late]
 

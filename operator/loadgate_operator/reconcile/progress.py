@@ -44,8 +44,7 @@ def _trouble(view: View, armed: Mapping[int, PodSeen]) -> tuple[Reason, str]:
         return view.seen.trouble
     for pod in pods:
         answer = view.seen.answers.get(pod.uid)
-        silent = view.now - answer.silent_since if answer and answer.silent_since is not None else 0.0
-        if pod.phase == "Running" and answer and silent >= STARTS_WITHIN:
+        if pod.phase == "Running" and answer and answer.silent_for >= STARTS_WITHIN:
             return Reason.RunnerUnreachable, f"pod {pod.name} doesn't answer on its control port ({answer.fault})"
     ended = [pod for pod in view.seen.pods if pod.over and pod.index not in armed]
     if ended:

@@ -92,7 +92,7 @@ def _judge(answer: RunnerAnswer | None, pod: PodSeen | None, now: float, setting
     if answer is None:
         return Stand.ACTIVE, ""
     if answer.silent_since is not None:
-        if now - answer.silent_since <= settings.silent_after:
+        if answer.silent_for <= settings.silent_after:
             return Stand.ACTIVE, ""
         return Stand.SILENT, f"pod {pod.name} doesn't answer ({answer.fault or 'silent'})"
     if state is RunnerState.FAILED:

@@ -44,11 +44,9 @@ class Recorder:
     def __init__(
         self,
         clock: Callable[[], int] = time.perf_counter_ns,
-        wall_clock: Callable[[], float] = time.time,
         most_series: int = MOST_SERIES,
     ) -> None:
         self.clock = clock
-        self.wall_clock = wall_clock
         self.timeline = Timeline()
         self.judged_from = NOT_YET
         self.ended: int | None = None
@@ -69,6 +67,10 @@ class Recorder:
         """The run's second 0 is at `origin`; what begins `warmup` seconds later or after is judged."""
         self.judged_from = origin + round(warmup * SECOND)
         self.timeline.begin(origin, self.clock())
+
+    def since_start(self) -> float:
+        """Seconds since the run's planned start: what runners can compare, whatever their clocks say."""
+        return (self.clock() - self.timeline.origin) / SECOND
 
     @property
     def judging(self) -> bool:

@@ -270,7 +270,7 @@ class GaugeHandle(MetricHandle):
         """The value now."""
         before = self._stats
         lowest, highest = (before.minimum, before.maximum) if before else (value, value)
-        self._stats = GaugeStats(value, self._recorder.wall_clock(), min(lowest, value), max(highest, value))
+        self._stats = GaugeStats(value, self._recorder.since_start(), min(lowest, value), max(highest, value))
 
     def stats(self) -> GaugeStats | None:
         """The latest, or None while there is none."""

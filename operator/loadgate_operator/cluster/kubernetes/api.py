@@ -16,6 +16,7 @@ import aiohttp
 import orjson
 
 from loadgate_operator.cluster.port import ClusterError, ConflictError, RefusedError
+from loadgate_operator.steady import read_date
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -85,6 +86,7 @@ class Api:
         self._client = ApiClient(connection.configuration)
         self._client.user_agent = "loadgate-operator"
         self._failing = False
+        self._date = ("", 0.0)
         self.recovered: Callable[[], None] = _nothing
         """Told when the server answers again after it didn't."""
 
@@ -95,6 +97,13 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]
+
+    @property
+    def server_time(self) -> float | None:
+        """What the server's clock says now, in Unix seconds, by its last answer; None where it has told no time."""
+        said, heard = self._date
+        date = read_date(said)
+        return None if date is None else date + time.monotonic() - heard
 
     async def ask(self, call: Call) -> Any:
         """The answer's JSON. Raises NotFoundError, ConflictError, RefusedError or ClusterError."""
@@ -143,6 +152,7 @@ class Api:
                 async with asyncio.timeout(self._limits.seconds):
                     response = await self._send(call, aiohttp.ClientTimeout(total=None))
                     status = response.status
+                    self._date = (response.headers.get("Date", ""), time.monotonic())
                     data = await _body(response, limit)
             except _NETWORK as error:
                 raise _BusyError(f"{call.verb} {call.path}: {_words(error)}", 0.0) from error

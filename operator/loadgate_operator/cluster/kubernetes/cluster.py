@@ -25,7 +25,7 @@ from loadgate_operator.manifests import names
 from loadgate_operator.manifests.job import CONTAINER, PORT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 _SERVER_SETS = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "selfLink")
 _LOG_LINES = 200
@@ -55,14 +55,15 @@ class Scope:
 class KubernetesCluster:
     """`Cluster` on an API server. `see` must be fed with events, and `run` be running, for the cache to be of use."""
 
-    def __init__(self, api: Api, scope: Scope | None = None) -> None:
+    def __init__(self, api: Api, scope: Scope | None = None, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives Unix seconds, for the events that are recorded."""
         self._api = api
         self._scope = scope or Scope()
         self._watches: list[Changes] = []
         self._cache = Cache(self._changed)
         self._contents = Contents()
         self._secrets = Secrets(api)
-        self._recorder = Recorder(api, time.time)
+        self._recorder = Recorder(api, clock)
         self._freshness = Freshness(api, self._cache, self._scope.watched)
         self._config_maps = ConfigMapWatch(api, self._cache, self._scope.watched)
         self._asked: set[Key] = set()
