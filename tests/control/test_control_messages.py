@@ -14,6 +14,7 @@ from loadgate.control import (
     Stop,
     Teardown,
 )
+from loadgate.control.messages import LONGEST_TEXT
 
 REPORT = RunnerReport(
     run="r",
@@ -45,6 +46,17 @@ def test_round_trip(message):
 def test_a_newer_side_may_say_more():
     """Unknown fields are let pass."""
     assert RunMessage.decode(b'{"run": "r", "new": 1}') == RunMessage("r")
+
+
+def test_a_text_without_end_is_cut():
+    """A runner's message may hold a megabyte of what a target wrote; it arrives short enough for a status."""
+    long = "x" * (1 << 20)
+    report = RunnerReport("r", 1, "u", RunnerState.FAILED, message=long, setup=BlockReport(message=long))
+    read = RunnerReport.decode(report.encode())
+    assert len(read.message) == len(read.setup.message) == LONGEST_TEXT
+    with pytest.raises(MessageError) as refused:
+        RunnerReport.decode(report.encode().replace(b'"Failed"', f'"{long}"'.encode()))
+    assert len(str(refused.value)) < LONGEST_TEXT
 
 
 @pytest.mark.parametrize(

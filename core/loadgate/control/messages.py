@@ -9,6 +9,10 @@ from typing import Any, Self
 import orjson
 
 
+LONGEST_TEXT = 2000
+"""Characters of a text in a message; a longer one is cut. It may hold what a target or a script wrote."""
+
+
 class MessageError(ValueError):
     """The body is not this message."""
 
@@ -48,7 +52,7 @@ class _Message:
             document = orjson.loads(data)
             return cls.read({f.name: document[f.name] for f in fields(cls) if f.name in document})
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise MessageError(f"not a {cls.__name__} message: {error}") from error
+            raise MessageError(f"not a {cls.__name__} message: {str(error)[:300]}") from error
 
     @classmethod
     def read(cls, known: dict[str, Any]) -> Self:
@@ -57,7 +61,11 @@ class _Message:
             kind = _KINDS.get(name)
             if kind and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
                 raise TypeError(f"{name} is {type(value).__name__}")
-        return cls(**known)
+        return cls(**{name: _cut(value) for name, value in known.items()})
+
+
+def _cut(value: Any) -> Any:
+    return f"{value[: LONGEST_TEXT - 1]}…" if isinstance(value, str) and len(value) > LONGEST_TEXT else value
 
 
 _KINDS: dict[str, Any] = {
@@ -133,7 +141,7 @@ class BlockReport(_Message):
     @classmethod
     def read(cls, known: dict[str, Any]) -> Self:
         """As any message; the state must be one of BlockState's."""
-        return super().read({**known, "state": BlockState(known.get("state", BlockState.NONE))})
+        return super().read({**known, "state": BlockState(str(known.get("state", BlockState.NONE))[:20])})
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,6 @@ class RunnerReport(_Message):
     def read(cls, known: dict[str, Any]) -> Self:
         """As any message; states must be known ones, and blocks whole."""
         plain = {name: value for name, value in known.items() if name not in {"setup", "teardown"}}
-        checked = super().read({**plain, "state": RunnerState(known["state"])})
+        checked = super().read({**plain, "state": RunnerState(str(known["state"])[:20])})
         setup, teardown = (BlockReport.decode(orjson.dumps(known.get(name, {}))) for name in ("setup", "teardown"))
         return replace(checked, setup=setup, teardown=teardown)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from loadgate.metrics.fields import MOST, count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -125,14 +127,14 @@ class Histogram:
     def from_json(cls, document: dict[str, Any]) -> Histogram:
         """Read what `to_json` wrote. Raises ValueError for anything that no histogram writes."""
         flat = document["b"]
-        if len(flat) % 2 or any(type(n) is not int or n < 0 for n in flat):
+        if len(flat) % 2 or any(type(n) is not int or not 0 <= n <= MOST for n in flat):
             raise ValueError("a histogram's buckets are pairs of whole numbers")
         if any(index >= BUCKETS for index in flat[::2]):
             raise ValueError("a histogram's bucket lies beyond the last one")
         self = cls()
         self.counts = dict(zip(flat[::2], flat[1::2], strict=True))
         self.count = sum(self.counts.values())
-        self.total, self.minimum, self.maximum = int(document["sum"]), int(document["min"]), int(document["max"])
+        self.total, self.minimum, self.maximum = (count(document[name]) for name in ("sum", "min", "max"))
         return self
 
     def __eq__(self, other: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from loadgate.metrics.fields import count, measure, number, text
 from loadgate.metrics.histogram import Histogram
 from loadgate.metrics.slices import Slices
 
@@ -68,9 +69,9 @@ class RequestStats:
         return cls(
             duration=Histogram.from_json(document["duration"]),
             service=Histogram.from_json(service) if service else Histogram(),
-            phases={name: Histogram.from_json(h) for name, h in document.get("phases", {}).items()},
-            sent=document["sent"],
-            received=document["received"],
+            phases={text(name): Histogram.from_json(h) for name, h in document.get("phases", {}).items()},
+            sent=count(document["sent"]),
+            received=count(document["received"]),
         )
 
 
@@ -104,7 +105,8 @@ class IterationStats:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(**{**document, "duration": Histogram.from_json(document["duration"])})
+        counts = {key: count(n) for key, n in document.items() if key != "duration"}
+        return cls(duration=Histogram.from_json(document["duration"]), **counts)
 
 
 @dataclass
@@ -126,7 +128,7 @@ class CheckStats:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(document["passes"], document["fails"])
+        return cls(count(document["passes"]), count(document["fails"]))
 
 
 @dataclass
@@ -151,7 +153,7 @@ class GaugeStats:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(**document)
+        return cls(**{key: number(value) for key, value in document.items()})
 
 
 @dataclass
@@ -171,7 +173,7 @@ class CounterStats:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(float(document["value"]))
+        return cls(number(document["value"]))
 
 
 @dataclass
@@ -282,12 +284,13 @@ class Measurement:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Measurement:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for what it never writes."""
-        out = cls(vus=document["vus"], vus_max=document["vus_max"], elapsed=float(document["elapsed"]))
+        vus, vus_max, elapsed = count(document["vus"]), count(document["vus_max"]), measure(document["elapsed"])
+        out = cls(vus=vus, vus_max=vus_max, elapsed=elapsed)
         for name, read in _TAGGED.items():
-            getattr(out, name).update({tags_of(row["tags"]): read(row["stats"]) for row in document[name]})
+            getattr(out, name).update({_read_tags(row): read(row["stats"]) for row in document[name]})
         for name, read in _NAMED.items():
             rows = document[name]
-            getattr(out, name).update({(row["name"], tags_of(row["tags"])): read(row["stats"]) for row in rows})
+            getattr(out, name).update({(text(row["name"]), _read_tags(row)): read(row["stats"]) for row in rows})
         if "slices" in document:
             out.slices = Slices.from_json(document["slices"])
         return out
@@ -304,6 +307,10 @@ _NAMED: dict[str, Callable[[dict[str, Any]], _Stats]] = {
     "rates": CheckStats.from_json,
     "trends": TrendStats.from_json,
 }
+
+
+def _read_tags(row: dict[str, Any]) -> Tags:
+    return tags_of({text(key): text(value) for key, value in row["tags"].items()})
 
 
 def _by_tags(table: Mapping[Tags, _Stats]) -> list[dict[str, Any]]:

@@ -7,9 +7,13 @@ widths of any two runners' slices are powers of two and the finer ones always fi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from loadgate.metrics.fields import count, measure, text
 from loadgate.metrics.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_SLICES = 256
 """So a run of a day has slices of 512 s, and a snapshot with slices stays under a few hundred kB."""
@@ -66,11 +70,16 @@ class Slice:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Slice:
         """Read what `to_json` wrote."""
-        plain = dict(document)
-        if "duration" in plain:
-            plain["duration"] = Histogram.from_json(plain["duration"])
-        plain["endpoints"] = {name: Histogram.from_json(h) for name, h in plain.get("endpoints", {}).items()}
-        return cls(**plain)
+        return cls(**{key: _READ[key](value) for key, value in document.items()})
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("requests", "failed", "iterations", "dropped", "sent", "received"), count),
+    "vu_seconds": measure,
+    "duration": Histogram.from_json,
+    "endpoints": lambda found: {text(name): Histogram.from_json(h) for name, h in found.items()},
+    "errors": lambda found: {text(kind): count(n) for kind, n in found.items()},
+}
 
 
 @dataclass
@@ -118,4 +127,4 @@ class Slices:
         width = document["width"]
         if type(width) is not int or width < 1 or width & (width - 1):
             raise ValueError("a slice's width is a power of two")
-        return cls(width, {int(i): Slice.from_json(piece) for i, piece in document["slices"].items()})
+        return cls(width, {count(int(i)): Slice.from_json(piece) for i, piece in document["slices"].items()})

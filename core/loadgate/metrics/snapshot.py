@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 import orjson
 
+from loadgate.metrics.fields import count, flag, measure, number, text
 from loadgate.metrics.measurement import Measurement
 
 VERSION = 1
@@ -42,6 +43,15 @@ class Health:
     denied: int = 0
     first_denied: str = ""
 
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read a JSON object of its fields. Raises TypeError or ValueError for anything else."""
+        plain: dict[str, Any] = {name: _HEALTH[name](value) for name, value in document.items()}
+        return cls(**plain)
+
+
+_HEALTH = {f.name: count if type(f.default) is int else measure for f in fields(Health)}
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -76,20 +86,20 @@ class Snapshot:
             document: dict[str, Any] = orjson.loads(data)
             if document["version"] != VERSION:
                 raise SnapshotError(f"snapshot version {document['version']!r}, expected {VERSION}")
-            plain = {name: kind(document[name]) for name, kind in _PLAIN.items()}
+            plain = {name: read(document[name]) for name, read in _PLAIN.items()}
             measurement = Measurement.from_json(document["measurement"])
-            return cls(**plain, measurement=measurement, health=Health(**document["health"]))
+            return cls(**plain, measurement=measurement, health=Health.from_json(document["health"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SnapshotError(f"not a snapshot: {error}") from error
+            raise SnapshotError(f"not a snapshot: {str(error)[:300]}") from error
 
 
 _PLAIN: dict[str, Any] = {
-    "run": str,
-    "runner": int,
-    "uid": str,
-    "sequence": int,
-    "clock": float,
-    "state": str,
-    "elapsed": float,
-    "complete": bool,
+    "run": text,
+    "runner": count,
+    "uid": text,
+    "sequence": count,
+    "clock": number,
+    "state": text,
+    "elapsed": measure,
+    "complete": flag,
 }

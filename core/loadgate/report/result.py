@@ -142,7 +142,7 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _runner(document: dict[str, Any]) -> RunnerFacts:
-    return RunnerFacts(**{**document, "health": Health(**document["health"])})
+    return RunnerFacts(**{**document, "health": Health.from_json(document["health"])})
 
 
 def _camel(name: str) -> str:

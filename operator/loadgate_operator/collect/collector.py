@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_SALVAGED = 256 << 20
+_LONGEST_FAULT = 300  # characters: it goes into statuses, and may quote what a runner said
 _RATE_OVER = 1.0  # seconds
 _OVER = {RunnerState.FINISHED, RunnerState.FAILED}
 _HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, *_OVER}
@@ -190,10 +191,11 @@ class Collector:
     def _fail(self, runner: Runner, error: RunnerFaultError) -> RunnerAnswer:
         before = self._answer(runner)
         if not before.fault:
-            logger.info("run %s, runner %d (%s): %s", runner.run, runner.index, runner.url, error)
+            logger.info("run %s, runner %d (%s): %.500s", runner.run, runner.index, runner.url, error)
         now = self._clock()
         since = now if before.silent_since is None else before.silent_since
-        return self._put(runner, replace(before, silent_since=since, silent_until=now, fault=str(error)))
+        fault = str(error)[:_LONGEST_FAULT]
+        return self._put(runner, replace(before, silent_since=since, silent_until=now, fault=fault))
 
     def _hold(self, runner: Runner, snapshot: Snapshot, *, full: bool) -> None:
         before = self._answer(runner)
