@@ -54,8 +54,7 @@ def test_an_operator_that_is_killed_goes_on(stage: Stage, start: Callable[..., O
     running = stage.until("Running")
     first.kill()
     start()
-    status = stage.complete()
-    assert status["phase"] == "Passed"
+    status = stage.passes()
     assert status["run"]["id"] == running["run"]["id"]
 
 
@@ -69,7 +68,7 @@ def test_an_operator_that_was_away_for_the_whole_run_judges_it(
     first.kill()
     time.sleep(6)
     start()
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
 
 
 def test_a_standby_takes_over(stage: Stage, start: Callable[..., OperatorProcess]) -> None:
@@ -82,7 +81,7 @@ def test_a_standby_takes_over(stage: Stage, start: Callable[..., OperatorProcess
     stage.kube.apply(stage.manifest(seconds=5))
     stage.until("Running")
     first.kill()
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
     assert second.count("loadgate_leader") == 1
 
 
@@ -109,7 +108,7 @@ def test_an_api_server_that_is_away_for_a_while(stage: Stage, start: Callable[..
         time.sleep(5)
     finally:
         subprocess.run([str(TOOL), "up"], env=environment, check=True, timeout=60, capture_output=True)
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
     assert operator.process.poll() is None
     stage.kube.until(lambda: operator.fetch("/healthz")[0] == 200)
 
@@ -152,7 +151,7 @@ def test_a_role_in_one_namespace_is_enough(
     """With the chart's rights in one namespace, and none in the cluster, a run comes to its verdict, and nothing is refused."""
     operator = start(kubeconfig=restricted)
     stage.kube.apply(stage.manifest())
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
     assert stage.reasons() >= {"Preparing", "Running", "Passed"}
     assert operator.count("loadgate_api_calls_total", code="403") == 0
     assert "403" not in operator.said()

@@ -40,8 +40,7 @@ def stage(kube: Kube, operator: OperatorProcess, namespace: str, target: str) ->
 def test_from_apply_to_a_verdict(stage: Stage) -> None:
     """A manifest that is applied becomes a verdict that kubectl waits for, and describe tells the story."""
     stage.kube.apply(stage.manifest())
-    status = stage.complete()
-    assert status["phase"] == "Passed"
+    status = stage.passes()
     assert status["runners"] == {"desired": 2, "ready": 2, "finished": 2, "lost": 0}
     assert status["summary"]["requests"] > 20
     assert stage.reasons() >= {"Preparing", "Running", "Passed"}
@@ -97,7 +96,7 @@ def test_a_missing_secret_is_named_and_waited_for(stage: Stage) -> None:
     stage.kube.until(lambda: "SecretNotFound" in stage.reasons())
     assert stage.status()["phase"] == "Pending"
     stage.kube.run("create", "secret", "generic", "shop", "--from-literal=password=x", "-n", stage.namespace)
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
 
 
 def test_a_script_that_changes_runs_again(stage: Stage) -> None:
@@ -119,7 +118,7 @@ def test_a_run_costs_the_api_server_little(stage: Stage, operator: OperatorProce
     before = operator.count("loadgate_api_calls_total")
     stage.kube.until(lambda: stage.status()["progress"] > 80)
     assert operator.count("loadgate_api_calls_total") - before <= 4
-    assert stage.complete()["phase"] == "Passed"
+    stage.passes()
 
 
 def _conditions(status: dict[str, Any]) -> dict[str, Any]:

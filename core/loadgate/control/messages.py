@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import orjson
 
-
 LONGEST_TEXT = 2000
 """Characters of a text in a message; a longer one is cut. It may hold what a target or a script wrote."""
 
