@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
 from loadgate.metrics.fields import count, flag, measure, number, text
 from loadgate.metrics.measurement import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VERSION = 1
 
@@ -50,7 +53,8 @@ class Health:
         return cls(**plain)
 
 
-_HEALTH = {f.name: count if type(f.default) is int else measure for f in fields(Health)}
+_READ: dict[type, Callable[[Any], Any]] = {int: count, float: measure, str: text}
+_HEALTH = {f.name: _READ[type(f.default)] for f in fields(Health)}
 
 
 @dataclass(frozen=True)
