@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+VERSION = $(shell sed -n 's/^appVersion: //p' charts/loadgate/Chart.yaml)
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadgate needs Python 3.11 or later; this is %d.%d. Set PYTHON=…" % sys.version_info[:2])'
@@ -61,8 +62,13 @@ bench: $(READY) ## CPU per request beside wrk's, in one run (needs nginx and wrk
 	$(BIN)/python -m benchmarks
 
 .PHONY: cluster
-cluster: ## Start a real one-node control plane on this machine (needs Go; the first build takes minutes) and print its kubeconfig
+cluster: $(READY) ## Start a real one-node control plane on this machine (needs root and Go; the first build takes minutes) and print its kubeconfig
 	@tests/cluster/cluster up
+	@echo 'for this shell: eval "$$(tests/cluster/cluster env)"' >&2
+
+.PHONY: images
+images: ## Build both images into that control plane, by the names that the chart has for them (needs root; the first build takes minutes)
+	@for part in operator runner; do tests/cluster/cluster image loadgate/$$part:$(VERSION) . $$part || exit; done
 
 .PHONY: cluster-down
 cluster-down: ## Stop that control plane and delete all that was in it

@@ -43,6 +43,19 @@ def line(test: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
+def details(test: dict[str, Any]) -> list[str]:
+    """Each broken limit and each doubt, where the one that `line` names isn't the only one."""
+    status = test.get("status") or {}
+    if not _is_true(status, ConditionType.Complete):
+        return []
+    broken = [
+        f"{one['subject']} is {one.get('actual') or 'unknown'}, the limit is {one['limit']} ({one['source']})"
+        for one in status.get("violations", [])
+    ]
+    doubts = [f"{one['reason']}: {one.get('message', '')}" for one in status.get("doubts", [])]
+    return [*broken, *doubts] if len(broken) + len(doubts) > 1 else []
+
+
 _TELLING = (ConditionType.Reconciling, ConditionType.Stalled, ConditionType.Passed)
 
 

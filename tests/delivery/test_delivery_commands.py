@@ -15,7 +15,7 @@ import orjson
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from delivery_states import STATES
+from delivery_states import STATES, fixture
 from reconcile_world import NAMESPACE, TEST, World, load_test
 
 from loadgate_cli.main import cli
@@ -25,7 +25,6 @@ from loadgate_operator.reconcile.identity import rerun_part
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FIXTURES = Path(__file__).parent / "fixtures"
 TESTS = "/apis/loadgate.dev/v1alpha1/namespaces/shop/loadtests"
 CORE = "/api/v1/namespaces/shop"
 
@@ -90,18 +89,29 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
     fake.server.server_close()
 
 
-def fixture(state: str) -> dict[str, Any]:
-    out: dict[str, Any] = orjson.loads((FIXTURES / f"{state}.json").read_bytes())
-    return out
-
-
-@pytest.mark.parametrize("state", [state for state, row in STATES.items() if row[3] is not None])
+@pytest.mark.parametrize("state", [state for state, row in STATES.items() if row.code is not None])
 def test_wait_exits_by_the_verdict(api: FakeApi, state: str):
     """The exit code is the one of `run`, and the phase is said on standard output."""
     api.has(f"{TESTS}/checkout", fixture(state))
     done = api.call("wait", "checkout")
-    assert done.exit_code == STATES[state][3], done.output
+    assert done.exit_code == STATES[state].code, done.output
     assert fixture(state)["status"]["phase"] in done.stdout
+
+
+def test_wait_says_all_that_is_wrong(api: FakeApi):
+    """Where more than one limit is broken, or there are doubts besides, each has its line."""
+    test = fixture("failed")
+    limit = {"source": "budget/shop", "subject": "home p99", "limit": "50ms", "actual": "100ms", "runs": 1}
+    test["status"]["violations"].append(limit)
+    test["status"]["doubts"] = [{"reason": "LoopLag", "message": "the loop lags", "figure": "1s"}]
+    api.has(f"{TESTS}/checkout", test)
+    first, *rest = api.call("wait", "checkout").stdout.splitlines()
+    assert first.startswith("checkout  Failed  ThresholdViolated: ")
+    assert rest == [
+        "  http_req_duration p(95) is 100ms, the limit is 0.001ms (threshold)",
+        "  home p99 is 100ms, the limit is 50ms (budget/shop)",
+        "  LoopLag: the loop lags",
+    ]
 
 
 def test_wait_follows_a_run_to_its_end(api: FakeApi):
@@ -191,8 +201,15 @@ def test_logs_come_in_the_runners_order(api: FakeApi):
     api.has(f"{TESTS}/checkout", fixture("running"))
     api.has(f"{CORE}/pods", {"items": pods})
     api.has(f"{CORE}/pods/p-2/log", b"two")
-    api.has(f"{CORE}/pods/p-10/log", b"ten\n")
-    assert api.call("logs", "checkout").stdout == "==> p-2 <==\ntwo\n==> p-10 <==\nten\n"
+    api.has(f"{CORE}/pods/p-10/log", b"ten\nloadgate-snapshot: KLUv/WBQ\nover\n")
+    assert api.call("logs", "checkout").stdout.splitlines() == [
+        "==> p-2 <==",
+        "two",
+        "==> p-10 <==",
+        "ten",
+        "loadgate-snapshot: 8 characters, for an operator that was away",
+        "over",
+    ]
 
 
 def test_report_reads_the_stored_result(api: FakeApi):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from loadgate.control import LOG_PREFIX
 from loadgate_cli import remote
 
 
@@ -32,4 +33,12 @@ async def _print(place: remote.Place, name: str) -> None:
         for pod in sorted(pods, key=lambda pod: int(pod["metadata"]["labels"].get(INDEX_LABEL, 0))):
             click.echo(f"==> {pod['metadata']['name']} <==")
             text = await cluster.fetch(Kind.POD, pod["metadata"]["name"], part="log")
-            click.echo(text.decode(errors="replace"), nl=not text.endswith(b"\n"))
+            for line in text.decode(errors="replace").splitlines():
+                click.echo(_shown(line))
+
+
+def _shown(line: str) -> str:
+    """The line; the last snapshot, which is for an operator that was away, only by its size."""
+    if not line.startswith(LOG_PREFIX):
+        return line
+    return f"{LOG_PREFIX}{len(line) - len(LOG_PREFIX)} characters, for an operator that was away"

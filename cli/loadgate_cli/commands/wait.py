@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from loadgate.api.units import Duration, format_duration
 from loadgate_cli import remote
 from loadgate_cli.exits import Exit
-from loadgate_cli.standings import ending, line
+from loadgate_cli.standings import details, ending, line
 from loadgate_cli.terminal import say
 
 _PAUSE = 1.0
@@ -56,5 +56,5 @@ async def _wait(place: remote.Place, name: str, timeout: float) -> Exit:  # noqa
                 test = await cluster.test(name)
             except remote.UnansweredError as error:  # an API server may be away for a while; the run goes on
                 say(str(error))
-        click.echo(f"{name}  {line(test)}")
+        click.echo("\n  ".join((f"{name}  {line(test)}", *details(test))))
         return code
