@@ -211,19 +211,34 @@ def _keys(entry: Entry) -> set[str]:
     return {str(key) for part in parts if isinstance(part, dict) for key in part}
 
 
+def _references(entry: Entry, kind: str) -> Iterator[refs.Reference]:
+    yield from refs.references(entry.raw, kind)
+    if entry.test is not None:
+        yield from refs.mounted(entry.test, kind)
+
+
 def _resolve_config_maps(bundle: Bundle, entry: Entry) -> None:
     namespace = entry.identity[1]
-    for ref in refs.references(entry.raw, refs.CONFIG_MAP):
+    for ref in _references(entry, refs.CONFIG_MAP):
         found = _find(bundle, "ConfigMap", namespace, ref.name) or _from_folder(bundle, entry, ref)
         if isinstance(found, Fault):
             entry.faults.append(found)
         elif found is None:
-            hint = f"give its manifest too, or a folder {ref.name}/ beside this file with a file {ref.key}"
-            entry.fault((*ref.path, "name"), f"there is no ConfigMap {ref.name!r}", hint)
+            _missing_config_map(entry, ref)
+        elif ref.key is None:
+            continue
         elif ref.key not in _keys(found):
             _missing_key(entry, ref, "ConfigMap", _keys(found))
         elif _is_script(ref):
             _check_script(bundle, entry, found, ref.key)
+
+
+def _missing_config_map(entry: Entry, ref: refs.Reference) -> None:
+    if ref.optional:
+        return
+    files = f" with a file {ref.key}" if ref.key else ""
+    hint = f"give its manifest too, or a folder {ref.name}/ beside this file{files}"
+    entry.fault(ref.name_at, f"there is no ConfigMap {ref.name!r}", hint)
 
 
 def _from_folder(bundle: Bundle, entry: Entry, ref: refs.Reference) -> Entry | Fault | None:
@@ -239,13 +254,15 @@ def _from_folder(bundle: Bundle, entry: Entry, ref: refs.Reference) -> Entry | F
 
 
 def _missing_key(entry: Entry, ref: refs.Reference, kind: str, keys: set[str]) -> None:
-    near = difflib.get_close_matches(ref.key, keys, n=1)
+    if ref.optional:
+        return
+    near = difflib.get_close_matches(ref.key or "", keys, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(sorted(keys)) or 'nothing in it'}"
-    entry.fault((*ref.path, "key"), f"the {kind} {ref.name!r} has no key {ref.key!r}", hint)
+    entry.fault(ref.key_at, f"the {kind} {ref.name!r} has no key {ref.key!r}", hint)
 
 
 def _is_script(ref: refs.Reference) -> bool:
-    return ref.path[-2:-1] == ("script",)
+    return ref.name_at[-3:-2] == ("script",)
 
 
 def _check_script(bundle: Bundle, entry: Entry, config_map: Entry, key: str) -> None:
@@ -266,17 +283,21 @@ def _check_script(bundle: Bundle, entry: Entry, config_map: Entry, key: str) -> 
 
 
 def _resolve_secrets(bundle: Bundle, entry: Entry) -> None:
-    for ref in refs.references(entry.raw, refs.SECRET):
+    for ref in _references(entry, refs.SECRET):
         found = _find(bundle, "Secret", entry.identity[1], ref.name)
-        if found is not None and ref.key in _keys(found):
+        if found is not None and (ref.key is None or ref.key in _keys(found)):
             continue
-        name = ref.path[2] if ref.path[:2] == ("spec", "secrets") else None
-        ways = [f"--secret {name}=@FILE"] if name else []
-        ways.append(f"a Secret {ref.name!r} with the key {ref.key!r} among the manifests")
-        if found is None:
-            entry.fault((*ref.path, "name"), f"there is no Secret {ref.name!r}", f"give {' or '.join(ways)}")
-        else:
+        if found is not None:
             _missing_key(entry, ref, "Secret", _keys(found))
+        elif not ref.optional:
+            _missing_secret(entry, ref)
+
+
+def _missing_secret(entry: Entry, ref: refs.Reference) -> None:
+    name = ref.name_at[2] if ref.name_at[:2] == ("spec", "secrets") else None
+    ways = [f"--secret {name}=@FILE"] if name else []
+    ways.append(f"a Secret {ref.name!r}{f' with the key {ref.key!r}' if ref.key else ''} among the manifests")
+    entry.fault(ref.name_at, f"there is no Secret {ref.name!r}", f"give {' or '.join(ways)}")
 
 
 def _resolve_budgets(bundle: Bundle, entry: Entry) -> None:

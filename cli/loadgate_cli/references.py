@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from loadgate.api.faults import Fault
+from loadgate.api.loadtest import LoadTest
 from loadgate.api.paths import Path as FieldPath
+from loadgate.api.pods import ConfigMapVolume, SecretVolume
 
 CONFIG_MAP = "configMapKeyRef"
 SECRET = "secretKeyRef"  # noqa: S105 - the name of a field
@@ -20,11 +22,16 @@ _MOST = 1 << 20
 
 @dataclass(frozen=True)
 class Reference:
-    """A key of an object, and the place in the manifest that names it."""
+    """A key of an object (None: all of it), and the places in the manifest that name the object and the key.
 
-    path: FieldPath
+    What is `optional` may be missing.
+    """
+
+    name_at: FieldPath
+    key_at: FieldPath
     name: str
-    key: str
+    key: str | None
+    optional: bool = False
 
 
 def references(value: Any, kind: str, path: FieldPath = ()) -> Iterator[Reference]:
@@ -35,9 +42,28 @@ def references(value: Any, kind: str, path: FieldPath = ()) -> Iterator[Referenc
     elif isinstance(value, dict):
         for name, item in value.items():
             if name == kind and isinstance(item, dict) and {"name", "key"} <= item.keys():
-                yield Reference((*path, name), str(item["name"]), str(item["key"]))
+                optional = item.get("optional") is True
+                at = (*path, name)
+                yield Reference((*at, "name"), (*at, "key"), str(item["name"]), str(item["key"]), optional)
             else:
                 yield from references(item, kind, (*path, name))
+
+
+def mounted(test: LoadTest, kind: str) -> Iterator[Reference]:
+    """Every reference of that kind in the volumes of the runners' pods."""
+    for index, volume in enumerate(test.spec.runners.volumes):
+        at = ("spec", "runners", "volumes", index)
+        if kind == CONFIG_MAP and (files := volume.config_map):
+            yield from _of_volume((*at, "configMap"), "name", files.name, files)
+        if kind == SECRET and (hidden := volume.secret):
+            yield from _of_volume((*at, "secret"), "secretName", hidden.secret_name, hidden)
+
+
+def _of_volume(at: FieldPath, field: str, name: str, source: ConfigMapVolume | SecretVolume) -> Iterator[Reference]:
+    for index, item in enumerate(source.items):
+        yield Reference((*at, field), (*at, "items", index, "key"), name, item.key, source.optional)
+    if not source.items:
+        yield Reference((*at, field), at, name, None, source.optional)
 
 
 def folder_of(parent: Path, name: str) -> Path | None:

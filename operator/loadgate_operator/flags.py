@@ -26,6 +26,7 @@ class Flags:
     """Those whose LoadTests are run; none: all, which needs rights in the whole cluster."""
     runner_image: str = RunnerSettings.image
     runner_defaults: str = ""
+    """A file with what runners' pods are where their test says nothing else; read once, at the start."""
     targets: Targets = field(default_factory=Targets)
     """Where load may go."""
     listen: tuple[str, int] = ("0.0.0.0", 8080)  # noqa: S104 - a pod is asked for its metrics from outside
@@ -79,7 +80,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         parser.add_argument(flag, action=_Listed, default=listed, metavar="NAME", help=text)
     for flag, text, otherwise in (
         ("--runner-image", "the image of runner pods", RunnerSettings.image),
-        ("--runner-defaults", "a YAML file with what all runner pods have", ""),
+        (
+            "--runner-defaults",
+            "a YAML file with what runner pods have where their test says nothing else, as in spec.runners",
+            "",
+        ),
         ("--leader-election-namespace", "where the Lease is (default: the operator's own)", ""),
         ("--identity", "this operator's name in the Lease (default: the host's)", _host()),
     ):

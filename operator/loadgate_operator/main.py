@@ -8,8 +8,13 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loadgate.api.defaults import load_pods
+from loadgate.api.faults import InvalidSpec
+from loadgate.api.pods import PodTemplate
+from loadgate.api.yamltree import MAX_BYTES
 from loadgate_operator.api_metrics import ApiMetrics
 from loadgate_operator.cluster.kubernetes import Api, ConnectionFaultError, KubernetesCluster, Scope, connect
 from loadgate_operator.cluster.kubernetes.api import NotFoundError
@@ -50,8 +55,9 @@ class UnusableClusterError(Exception):
 class Operator:
     """One operator process: its parts, and what is known of their health."""
 
-    def __init__(self, flags: Flags, connection: Connection) -> None:
+    def __init__(self, flags: Flags, connection: Connection, runner_settings: RunnerSettings) -> None:
         self._flags = flags
+        self._runner_settings = runner_settings
         self._connection = connection
         self._metrics = OperatorMetrics()
         self._api_metrics = ApiMetrics(self._metrics.registry)
@@ -103,8 +109,7 @@ class Operator:
                 reconciled=self._metrics.reconciled,
             )
             logger.info("load may go to %s", self._flags.targets)
-            settings = RunnerSettings(image=self._flags.runner_image)
-            reconciler = Reconciler(cluster, collector, settings, clock=clock, options=options)
+            reconciler = Reconciler(cluster, collector, self._runner_settings, clock=clock, options=options)
             self._cluster = cluster
             ready = asyncio.Event()
             return await self._first(
@@ -197,9 +202,22 @@ def _clock(api: Api) -> SteadyClock:
 
 
 async def _main(flags: Flags) -> int:
-    if flags.runner_defaults:
-        raise UnusableClusterError("--runner-defaults isn't read by this version; it must not be given")
-    return await Operator(flags, await connect()).run()
+    settings = RunnerSettings(image=flags.runner_image, pods=_pods(flags.runner_defaults))
+    return await Operator(flags, await connect(), settings).run()
+
+
+def _pods(path: str) -> PodTemplate:
+    """What the file says of all runners' pods; nothing where there is none. Raises UnusableClusterError."""
+    if not path:
+        return PodTemplate()
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+        return load_pods(text, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableClusterError(f"--runner-defaults can't be read: {error}") from error
+    except InvalidSpec as error:
+        raise UnusableClusterError(f"--runner-defaults can't be used: {error}") from error
 
 
 def main() -> None:

@@ -6,12 +6,12 @@ from api_manifests import budget, loadtest, put
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgate.api.budget import LabelSelector
 from loadgate.api.conditions import Cause, DoubtReason, Outcome, Phase, Reason
 from loadgate.api.limits import Threshold
 from loadgate.api.loadtest import LoadTest
 from loadgate.api.measures import METRICS, tags_of
 from loadgate.api.scenarios import EXECUTORS, ConstantArrivalRate, ConstantVUs, RampingVUs
+from loadgate.api.selectors import LabelSelector
 from loadgate.api.status import Condition, LoadTestStatus
 from loadgate.api.steps import Check, Extract, Request, Step, check_names
 from loadgate.api.target import Target, Timeouts
@@ -163,7 +163,10 @@ def test_selectors_match_as_kubernetes_does(expression, matches):
     assert selector.matches({"app": "shop"}) is matches
 
 
-@given(st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3))
+_LABEL = st.from_regex("[a-z0-9]{1,3}", fullmatch=True)
+
+
+@given(st.dictionaries(_LABEL, _LABEL, max_size=3))
 def test_an_empty_selector_matches_everything(labels):
     """A selector without demands matches every test, and one that demands all labels matches its own."""
     assert LabelSelector().matches(labels)

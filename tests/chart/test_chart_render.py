@@ -9,6 +9,9 @@ import pytest
 import yaml
 from chart_kit import CHART, NAMESPACE, one
 
+from loadgate.api.defaults import load_pods
+from loadgate.api.pods import PodTemplate
+
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 COMBINATIONS = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -157,6 +160,15 @@ def test_the_operators_arguments_are_the_values(helm):
     assert said == {key: value for key, value in given.items() if key != "image"}
 
 
+def test_the_operator_can_use_what_the_chart_writes(helm):
+    """Every field of spec.runners, but for what is a test's own, is a value, and what is rendered of them has no fault."""
+    rendered = one(helm.objects(*EVERYTHING), "ConfigMap", "rel-gate-runners")["data"]["runners.yaml"]
+    fields = {info.alias for info in PodTemplate.model_fields.values()}
+    assert load_pods(rendered).model_fields_set == set(PodTemplate.model_fields)
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["runners"]
+    assert set(values) == fields | {"image"}
+
+
 def test_runners_without_defaults_have_no_file(helm):
     """Where nothing is set the operator is given nothing to merge, and a cluster's own defaults hold."""
     objects = helm.objects()
@@ -212,6 +224,9 @@ BAD = {
     "an interval without a unit": ("--set-string", "podMonitor.runners.interval=5"),
     "an action there isn't": ("--set", "admissionPolicy.validationActions={Refuse}"),
     "a quantity that is none": ("--set", "runners.resources.limits.cpu=one"),
+    "a resource that runners don't have": ("--set", "runners.resources.limits.gpu=1"),
+    "a volume without a name": ("--set", "runners.volumes[0].emptyDir.medium=Memory"),
+    "a mount without a path": ("--set", "runners.volumeMounts[0].name=a"),
     "two replicas and no election": ("--set", "replicaCount=2"),
     "a policy without targets": ("--set", "admissionPolicy.enabled=true"),
 }

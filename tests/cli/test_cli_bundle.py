@@ -73,6 +73,41 @@ def test_missing_secret_names_the_ways_to_give_it():
     assert "--secret password=@FILE" in fault.hint
 
 
+PODS = (
+    PLAIN
+    + """\
+  runners:
+    env: [{name: A, valueFrom: {configMapKeyRef: {name: words, key: a, OPTIONAL}}}]
+    volumes:
+    - {name: rows, configMap: {name: shop-rows, OPTIONAL}}
+    - {name: keys, secret: {secretName: keys, items: [{key: k, path: k}], OPTIONAL}}
+    volumeMounts: [{name: rows, mountPath: /rows}, {name: keys, mountPath: /keys}]
+"""
+)
+
+
+def test_what_pods_are_made_of_must_be_given():
+    """A ConfigMap or Secret that a variable or a volume of the runners names is looked for, unless it is optional."""
+    bundle = read(PODS.replace("OPTIONAL", "optional: false"))
+    assert [(fault.path, fault.line) for fault in bundle.all_faults] == [
+        ("spec.runners.env[0].valueFrom.configMapKeyRef.name", 9),
+        ("spec.runners.volumes[0].configMap.name", 11),
+        ("spec.runners.volumes[1].secret.secretName", 12),
+    ]
+    assert messages(read(PODS.replace("OPTIONAL", "optional: true"))) == []
+
+
+def test_a_folder_stands_for_a_volumes_config_map(tmp_path: Path):
+    """A volume of a ConfigMap is the folder of that name beside the test, all files in it; a key that isn't in it is a fault."""
+    (tmp_path / "shop-rows").mkdir()
+    (tmp_path / "shop-rows" / "a.csv").write_text("a\n1\n")
+    bundle = read(PODS.replace("OPTIONAL", "optional: true"), folder=tmp_path)
+    assert [raw["data"] for raw in bundle.objects if raw["kind"] == "ConfigMap"] == [{"a.csv": "a\n1\n"}]
+    with_items = PODS.replace("{name: shop-rows, OPTIONAL}", "{name: shop-rows, items: [{key: a.cvs, path: a}]}")
+    (fault,) = read(with_items.replace("OPTIONAL", "optional: true"), folder=tmp_path).all_faults
+    assert (fault.path, fault.hint) == ("spec.runners.volumes[0].configMap.items[0].key", "did you mean a.csv?")
+
+
 def test_given_secret_becomes_an_object():
     """`--secret` makes the Secret that the test refers to."""
     bundle = read(SECRET, credentials={"password": Credential("password", "x")})

@@ -1,8 +1,10 @@
 """A container's environment, command and files, as the kubelet resolves them."""
 
 import base64
+import os
 import stat
 
+import psutil
 import pytest
 
 from loadgate_operator.cluster.local.environment import expand, field, inherited, resolve
@@ -67,6 +69,25 @@ def test_the_downward_api_reads_the_pod(path, value):
     assert field(POD, path) == value
 
 
+@pytest.mark.parametrize(
+    ("resources", "resource", "value"),
+    [
+        ({"limits": {"cpu": "1500m"}}, "limits.cpu", "2"),
+        ({"limits": {"memory": "64Mi"}}, "limits.memory", str(64 << 20)),
+        ({"requests": {"cpu": "100m"}, "limits": {"cpu": "3"}}, "requests.cpu", "1"),
+        ({"limits": {"cpu": "3"}}, "requests.cpu", "3"),
+        ({}, "requests.memory", "0"),
+        ({}, "limits.cpu", str(os.cpu_count())),
+        ({}, "limits.memory", str(psutil.virtual_memory().total)),
+    ],
+)
+def test_amounts_are_those_of_the_container(resources, resource, value):
+    """Cores are rounded up, memory is in bytes, a limit that isn't set is the machine's, a request that isn't the limit."""
+    source = {"resourceFieldRef": {"resource": resource}}
+    container = {"resources": resources, "env": [variable("A", valueFrom=source)]}
+    assert resolve(POD, container, OBJECTS.get) == {"A": value}
+
+
 def variable(name, **source):
     return {"name": name, **source}
 
@@ -116,7 +137,8 @@ def test_a_pod_gets_little_of_our_environment(monkeypatch):
 
 def mounted(tmp_path, volumes, mounts):
     pod = {**POD, "spec": {"volumes": volumes}}
-    container = {"volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts]}
+    parts = [dict(zip(("name", "mountPath", "subPath"), mount, strict=False)) for mount in mounts]
+    container = {"volumeMounts": parts}
     return mount_all(tmp_path, pod, container, OBJECTS.get)
 
 
@@ -140,6 +162,42 @@ def test_chosen_keys_get_chosen_names(tmp_path):
     source = {"name": "journeys", "items": [{"key": "a.py", "path": "main.py"}]}
     mounted(tmp_path, [{"name": "v", "configMap": source}], [("v", "/etc/loadgate/x")])
     assert [path.name for path in (tmp_path / "etc/loadgate/x").iterdir()] == ["main.py"]
+
+
+def test_a_part_of_a_volume_can_be_mounted(tmp_path):
+    """`subPath` mounts one file, which is then at the mount's own path, or what is in one folder."""
+    items = [{"key": "a.py", "path": "code/a.py"}, {"key": "b.csv", "path": "rows/deep/b.csv"}]
+    volumes = [{"name": "v", "configMap": {"name": "journeys", "items": items}}]
+    mounts = mounted(tmp_path, volumes, [("v", "/var/a.py", "code/a.py"), ("v", "/var/rows", "rows")])
+    assert (tmp_path / "var/a.py").read_bytes() == b"import x"
+    assert (tmp_path / "var/rows/deep/b.csv").read_bytes() == b"1,2"
+    assert mounts.translate("/var/a.py") == str(tmp_path / "var/a.py")
+
+
+def test_an_empty_folder_is_the_same_wherever_it_is_mounted(tmp_path):
+    """What is written in one mount of an emptyDir is read in another; a mount within another one works."""
+    volumes = [
+        {"name": "v", "emptyDir": {}},
+        {"name": "w", "emptyDir": {}},
+        {"name": "c", "configMap": {"name": "journeys"}},
+    ]
+    mounts = mounted(
+        tmp_path, volumes, [("c", "/tmp/c"), ("v", "/one"), ("v", "/two"), ("v", "/three", "part"), ("w", "/tmp")]
+    )
+    (tmp_path / "one" / "x").write_text("y")
+    (tmp_path / "three" / "z").write_text("y")
+    assert (tmp_path / "two" / "x").read_text() == "y"
+    assert (tmp_path / "two" / "part" / "z").read_text() == "y"
+    assert (tmp_path / "tmp" / "c" / "a.py").read_bytes() == b"import x"
+    assert mounts.translate("/tmp/c/a.py") == str(tmp_path / "tmp/c/a.py")
+
+
+def test_a_key_that_is_optional_may_be_missing(tmp_path):
+    """An optional volume has the files that there are."""
+    items = [{"key": "a.py", "path": "a"}, {"key": "none", "path": "b"}]
+    volumes = [{"name": "v", "configMap": {"name": "journeys", "items": items, "optional": True}}]
+    mounted(tmp_path, volumes, [("v", "/etc/x")])
+    assert [path.name for path in (tmp_path / "etc/x").iterdir()] == ["a"]
 
 
 def test_paths_translate_only_where_something_is_mounted(tmp_path):

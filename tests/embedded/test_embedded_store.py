@@ -43,6 +43,19 @@ def test_a_new_object_gets_what_the_cluster_sets():
     assert metadata["generation"] == 1
 
 
+def test_a_volume_that_only_a_cluster_has_is_refused_by_name():
+    """A Job with a PersistentVolumeClaim isn't taken, and it is said which volumes there are."""
+    volumes = [{"name": "a", "emptyDir": {}}, {"name": "rows", "persistentVolumeClaim": {"claimName": "x"}}]
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j"},
+        "spec": {"template": {"spec": {"volumes": volumes}}},
+    }
+    with pytest.raises(RefusedError, match=r"volume rows is a persistentVolumeClaim.*configMap, secret, emptyDir"):
+        make_store().apply(job)
+
+
 def test_a_new_load_test_has_not_been_observed():
     """The status default of the CRD holds here too, so that no status reads as current."""
     assert make_store().apply(load_test())["status"] == {"observedGeneration": -1}

@@ -66,6 +66,25 @@ def test_a_json_log_is_an_object_a_line() -> None:
 
 
 @pytest.mark.processes
+def test_wrong_defaults_of_runners_are_all_told(tmp_path: Path) -> None:
+    """An operator whose defaults have faults ends with 1 and every one of them, with line and path."""
+    defaults = tmp_path / "runners.yaml"
+    defaults.write_text("nodeSelector: {pool: true}\nenv:\n- {name: LOADGATE_TOKEN, value: x}\n", encoding="utf-8")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("loadgate-operator"))],
+        env={"LOADGATE_RUNNER_DEFAULTS": str(defaults), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"{defaults}:1:16: nodeSelector.pool: must be a text" in done.stderr
+    assert f"{defaults}:3:4: env[0].name: LOADGATE_TOKEN is set by loadgate itself" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -73,7 +92,8 @@ def test_a_json_log_is_an_object_a_line() -> None:
         (["--listen", "nowhere"], 2, "not an address"),
         ([], 1, "no way to an API server"),
         (["--allowed-target", "10.1.2.3/8"], 2, "write 10.0.0.0/8"),
-        (["--runner-defaults", "defaults.yaml"], 1, "isn't read"),
+        (["--runner-defaults", "nowhere.yaml"], 1, "--runner-defaults can't be read"),
+        (["--runner-defaults", "/dev/zero"], 1, "--runner-defaults can't be used"),
     ],
 )
 def test_the_program_ends_with_a_word(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:

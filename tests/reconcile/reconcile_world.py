@@ -245,6 +245,7 @@ class World:
     changes: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
+    settings: RunnerSettings = field(default_factory=RunnerSettings)
 
     def __post_init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -258,9 +259,7 @@ class World:
         """A new operator that remembers nothing."""
         self.collector = Collector(_Client(self), lambda: self.now)
         options = Options(settings=Settings(targets=Targets(self.targets)))
-        self.operator = Reconciler(
-            _Port(self), self.collector, RunnerSettings(), clock=lambda: self.now, options=options
-        )
+        self.operator = Reconciler(_Port(self), self.collector, self.settings, clock=lambda: self.now, options=options)
 
     # what users do
 

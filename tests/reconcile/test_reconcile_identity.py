@@ -33,6 +33,10 @@ def hash_of(manifest: dict[str, Any], inputs: Inputs = HERE, previous: str = "")
     [
         {"target": {"url": "http://127.0.0.1:2"}},
         {"runners": {"count": 3}},
+        {"runners": {"count": 2, "image": "mine:1"}},
+        {"runners": {"count": 2, "env": [{"name": "A", "value": "1"}]}},
+        {"runners": {"count": 2, "nodeSelector": {"pool": "load"}}},
+        {"runners": {"count": 2, "topologySpreadConstraints": []}},
         {"warmup": "1s"},
         {"scenarios": [{**SCENARIO, "duration": "21s"}]},
         {"scenarios": [{**SCENARIO, "executor": "ramping-vus", "stages": [{"duration": "20s", "target": 4}]}]},

@@ -8,6 +8,7 @@ from .base import Model
 from .cel import rule, validated
 from .limits import Expression, MetricName
 from .metadata import ObjectMeta
+from .selectors import LabelSelector
 from .status import BudgetStatus
 from .units import Duration, Ratio
 
@@ -16,54 +17,6 @@ Statistic = Literal["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "avg",
 
 Endpoint = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 """A request's name, or `*` for all requests together."""
-
-_LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
-_LabelValue = Annotated[str, StringConstraints(max_length=63)]
-
-
-class LabelRequirement(Model):
-    """One demand on a label."""
-
-    model_config = validated(
-        rule(
-            "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-            "In and NotIn need values; Exists and DoesNotExist take none",
-        )
-    )
-
-    key: _LabelKey
-    """The label."""
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """How it is compared."""
-    values: Annotated[list[_LabelValue], Field(max_length=64)] = Field(default=[])
-    """The values, for `In` and `NotIn`."""
-
-
-class LabelSelector(Model):
-    """Labels that a test must have; an empty selector matches every test."""
-
-    match_labels: Annotated[dict[_LabelKey, _LabelValue], Field(max_length=64)] = Field(default={})
-    """Labels that must have these values."""
-    match_expressions: Annotated[list[LabelRequirement], Field(max_length=32)] = Field(default=[])
-    """Demands on labels, all of which must be met."""
-
-    def matches(self, labels: dict[str, str]) -> bool:
-        """Whether an object with these labels is selected, as Kubernetes selects."""
-        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
-            _met(requirement, labels) for requirement in self.match_expressions
-        )
-
-
-def _met(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
-    match requirement.operator:
-        case "In":
-            return labels.get(requirement.key) in requirement.values
-        case "NotIn":
-            return labels.get(requirement.key) not in requirement.values
-        case "Exists":
-            return requirement.key in labels
-        case "DoesNotExist":
-            return requirement.key not in labels
 
 
 class Throughput(Model):

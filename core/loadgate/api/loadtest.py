@@ -9,46 +9,29 @@ from .conditions import DoubtReason
 from .data import DataSource
 from .limits import Thresholds
 from .metadata import ObjectMeta
-from .names import ObjectName, SourceName
+from .names import ImageName, ObjectName, SourceName
+from .pods import PodTemplate
 from .references import SecretSource
 from .scenarios import Scenario
 from .status import LoadTestStatus
 from .steps import Steps
 from .target import Target
-from .units import Cpu, Duration, Memory
+from .units import Duration
 
 GROUP = "loadgate.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 
-class Amounts(Model):
-    """CPU and memory, as Kubernetes quantities."""
-
-    cpu: Cpu | None = None
-    """CPU: `"1"`, `500m`."""
-    memory: Memory | None = None
-    """Memory: `256Mi`, `1Gi`."""
-
-
-class Resources(Model):
-    """What a runner's container is given."""
-
-    requests: Amounts = Amounts()
-    """What the node must have free."""
-    limits: Amounts = Amounts()
-    """What it may use at most. A runner that reaches its CPU limit makes the verdict Inconclusive."""
-
-
-class Runners(Model):
+class Runners(PodTemplate):
     """The pods that make the load; the scenarios' load is the total, and is divided exactly among them."""
 
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many pods."""
-    resources: Resources = Resources()
-    """What each pod's container is given."""
     processes: Annotated[int, Field(ge=1, le=64)] | None = None
     """How many processes in each pod: one for each core of its CPU limit when left out."""
+    image: ImageName | None = None
+    """An image with `loadgate-runner` on its path, for journeys that import more; the installation's when left out."""
 
 
 class StepBlock(Model):

@@ -9,6 +9,17 @@ _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _KEY = r"^[-._a-zA-Z0-9]+$"
 _SOURCE = r"^[A-Za-z]([-_A-Za-z0-9]*[A-Za-z0-9])?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+_ENVIRONMENT = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
+_PART = "[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*"  # neither `.` nor `..`
+_FOLDER = rf"^(/{_PART})+$"
+_RELATIVE = rf"^{_PART}(/{_PART})*$"
+_FIELD_PATH = (
+    r"^(metadata[.](name|namespace|uid)|spec[.](nodeName|serviceAccountName)|status[.](podIP|hostIP)"
+    r"|metadata[.](labels|annotations)\[\x27[-._/a-zA-Z0-9]+\x27\])$"
+)
+_IMAGE = r"^[a-zA-Z0-9][-._:@/a-zA-Z0-9]*$"
 URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
 
 PATTERNS = {
@@ -17,6 +28,13 @@ PATTERNS = {
     _KEY: "letters, digits, `-`, `_` and `.`",
     _SOURCE: "letters, digits, `-` and `_`, beginning with a letter",
     _VARIABLE: "letters, digits and `_`, not beginning with a digit",
+    _LABEL_KEY: "a label's key: at most 63 letters, digits, `-`, `_` and `.`, perhaps after a domain and `/`",
+    _LABEL_VALUE: "a label's value: at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends",
+    _ENVIRONMENT: "letters, digits, `-`, `_` and `.`, not beginning with a digit",
+    _FOLDER: "an absolute path like /var/data, without `..`, and without `/` at its end",
+    _RELATIVE: "a relative path like certs/ca.pem, without `..`",
+    _FIELD_PATH: "a field that a container may ask for, like spec.nodeName, status.hostIP or metadata.labels['team']",
+    _IMAGE: "the name of an image, like registry.example/team/runner:1.2",
     URL_PATTERN: "an http or https URL, like http://shop.default.svc",
 }
 """Each form in words, for faults."""
@@ -38,6 +56,27 @@ VariableName = Annotated[str, StringConstraints(pattern=_VARIABLE, max_length=63
 
 TagName = Annotated[str, StringConstraints(pattern=_VARIABLE, max_length=63)]
 """The name of a tag; Prometheus' labels have the same form."""
+
+LabelKey = Annotated[str, StringConstraints(pattern=_LABEL_KEY, max_length=317)]
+"""A key of a label, a node selector or an annotation."""
+
+LabelValue = Annotated[str, StringConstraints(pattern=_LABEL_VALUE, max_length=63)]
+"""A label's value, which may be empty."""
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=_ENVIRONMENT, max_length=253)]
+"""An environment variable."""
+
+MountPath = Annotated[str, StringConstraints(pattern=_FOLDER, max_length=512)]
+"""Where in a container something is."""
+
+RelativePath = Annotated[str, StringConstraints(pattern=_RELATIVE, max_length=512)]
+"""Where in a volume something is."""
+
+FieldPath = Annotated[str, StringConstraints(pattern=_FIELD_PATH, max_length=400)]
+"""A field of a pod."""
+
+ImageName = Annotated[str, StringConstraints(pattern=_IMAGE, max_length=512)]
+"""A container's image."""
 
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=8192)]

@@ -74,5 +74,8 @@ ThinkText = Annotated[
 ]
 """A pause, or a range of pauses."""
 
+OpenObject = Annotated[dict[str, Any], WithJsonSchema({"type": "object", **_FREE})]
+"""An object whose parts somebody else judges."""
+
 GivenMatcher = Annotated[str | int | float | bool, PlainValidator(_given), WithJsonSchema(_FREE)]
 """A matcher for a template's text, which is never null."""

@@ -11,9 +11,11 @@ from .budget import PerformanceBudget
 from .faults import Fault, InvalidSpec
 from .loadtest import LoadTest
 from .paths import parse_path
+from .pods import PodTemplate
 from .rules.findings import MAX_FAULTS, Findings, Node, TooManyFaults
 from .rules.inputs import check_data, check_secrets, check_target, columns
 from .rules.limits import check_metrics, check_thresholds, check_tolerated, samples
+from .rules.pods import check_pods, check_selector
 from .rules.scenarios import check_scenarios, check_times
 from .rules.scope import Scope
 from .rules.steps import check_count, check_steps, extracted
@@ -30,23 +32,31 @@ def validate_loadtest(raw: Mapping[str, Any]) -> LoadTest:
 
     The status is the operator's own word: one that can't be read (an older version wrote it) counts as none.
     """
-    test = _validated(LoadTest, raw, _check_loadtest)
+    test = _validated(LoadTest, _without_status(raw), _of_spec(_check_loadtest))
     return test.model_copy(update={"status": _status(LoadTestStatus, raw)})
 
 
 def validate_budget(raw: Mapping[str, Any]) -> PerformanceBudget:
     """The PerformanceBudget that a manifest describes; InvalidSpec carries every fault."""
-    budget = _validated(PerformanceBudget, raw, _check_budget)
+    budget = _validated(PerformanceBudget, _without_status(raw), _of_spec(_check_budget))
     return budget.model_copy(update={"status": _status(BudgetStatus, raw)})
 
 
-def _validated(model: type[M], raw: Mapping[str, Any], check: Callable[[Findings, Node], None]) -> M:
-    described = {key: value for key, value in raw.items() if key != "status"}
+def validate_pods(raw: Mapping[str, Any]) -> PodTemplate:
+    """What an installation says of all runners' pods; InvalidSpec carries every fault."""
+    return _validated(PodTemplate, raw, check_pods)
+
+
+def _of_spec(check: Callable[[Findings, Node], None]) -> Callable[[Findings, Node], None]:
+    return lambda findings, described: check(findings, described["spec"])
+
+
+def _validated(model: type[M], described: Mapping[str, Any], check: Callable[[Findings, Node], None]) -> M:
     if _is_deep(described):
         raise InvalidSpec([Fault("", f"values stand more than {MAX_DEPTH} deep inside one another")])
     findings = Findings()
     with contextlib.suppress(TooManyFaults):
-        check(findings, Node((), described)["spec"])
+        check(findings, Node((), described))
     try:
         validated = model.model_validate(described, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -54,6 +64,10 @@ def _validated(model: type[M], raw: Mapping[str, Any], check: Callable[[Findings
     if findings.faults:
         raise InvalidSpec(_in_order([], findings.faults, described))
     return validated
+
+
+def _without_status(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key != "status"}
 
 
 def _is_deep(raw: object) -> bool:
@@ -110,6 +124,7 @@ def _check_loadtest(findings: Findings, spec: Node) -> None:
     setup_steps, teardown_steps = spec["setup"]["steps"], spec["teardown"]["steps"]
     setup = frozenset(extracted(setup_steps))
     check_target(findings, spec["target"], Scope(secrets, data, setup))
+    check_pods(findings, spec["runners"])
     check_secrets(findings, spec["secrets"])
     check_data(findings, spec["data"])
     check_steps(findings, setup_steps, Scope(secrets, data, in_setup=True))
@@ -127,7 +142,4 @@ def _check_budget(findings: Findings, spec: Node) -> None:
     check_metrics(findings, spec["metrics"])
     if isinstance(spec.value, dict) and not any(spec[limit].value for limit in _BUDGET_LIMITS):
         findings.add(spec, "asks for nothing", f"give at least one of {', '.join(_BUDGET_LIMITS)}")
-    for requirement in spec["selector"]["matchExpressions"].each():
-        needs_values = requirement["operator"].value in ("In", "NotIn")
-        if isinstance(requirement.value, dict) and needs_values != bool(requirement["values"].value):
-            findings.add(requirement, "In and NotIn need values; Exists and DoesNotExist take none")
+    check_selector(findings, spec["selector"])

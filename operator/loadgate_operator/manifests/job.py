@@ -8,17 +8,16 @@ operator to say, by the pod's uid.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from loadgate.api.pods import OWN_VOLUME_PREFIX, PodTemplate
 from loadgate.control import DEFAULT_PORT
 from loadgate.plan import secret_sources
-from loadgate_operator.manifests import names
+from loadgate_operator.manifests import names, pods
 from loadgate_operator.manifests.configs import PLAN_KEY, TOKEN_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from loadgate.api.loadtest import LoadTest
     from loadgate.plan import Plan
 
@@ -39,6 +38,9 @@ SCRATCH_FOLDER = "/tmp"  # noqa: S108 - a folder of the pod's own, the only one 
 UNUSABLE_PLAN_EXIT = 2
 """A runner's exit code where its plan or command line is at fault: another pod would do no better."""
 
+_STAY = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+"""Annotations that keep autoscalers off a pod's node: a runner that is moved in mid-run is a lost runner."""
+
 RETRIES_PER_INDEX = 3
 """How often a pod that ends before its time is replaced; one lost mid-run makes the run inconclusive anyway."""
 
@@ -48,6 +50,9 @@ class RunnerSettings:
     """What the operator's installation says about runner pods. Times are seconds."""
 
     image: str = "loadgate/runner:latest"
+    """The image of tests that name none."""
+    pods: PodTemplate = field(default_factory=PodTemplate)
+    """What a test's pods are where the test says nothing else."""
     linger: float = 900.0
     """How long a finished runner waits for its last snapshot to be taken."""
     chores: float = 600.0
@@ -60,7 +65,7 @@ def runner_job(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -
     It has no time to live: until its result is stored a pod's log may be the last place that has it, so the operator
     removes the Job itself.
     """
-    count = test.spec.runners.count
+    count, settings = test.spec.runners.count, settings_for(test, settings)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -76,17 +81,19 @@ def runner_job(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -
             "suspend": False,
             "template": {
                 "metadata": {
-                    "labels": names.labels(test.metadata.name, run, component="runner"),
-                    "annotations": {
-                        # A runner that is moved in mid-run is a lost runner.
-                        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-                        "karpenter.sh/do-not-disrupt": "true",
-                    },
+                    "labels": {**settings.pods.labels, **names.labels(test.metadata.name, run, component="runner")},
+                    "annotations": {**_STAY, **settings.pods.annotations},
                 },
                 "spec": _pod_spec(test, run, plan, settings),
             },
         },
     }
+
+
+def settings_for(test: LoadTest, settings: RunnerSettings) -> RunnerSettings:
+    """The installation's settings with what the test says over them."""
+    own = test.spec.runners
+    return replace(settings, image=own.image or settings.image, pods=pods.merged(own, settings.pods))
 
 
 def pod_index(pod: dict[str, Any]) -> int | None:
@@ -121,38 +128,45 @@ def _deadline(test: LoadTest, plan: Plan, settings: RunnerSettings) -> int:
 
 
 def _pod_spec(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -> dict[str, Any]:
-    files = config_maps_of(plan)
-    volumes = [("plan", names.plan_name(run)), *((f"file-{n}", name) for n, name in enumerate(files))]
+    mounted = _own_volumes(run, plan)
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": math.ceil(plan.tail) + 30,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": names.run_selector(run)},
-            }
-        ],
-        "containers": [_container(test, run, settings, files)],
-        "volumes": [
-            *({"name": volume, "configMap": {"name": name}} for volume, name in volumes),
-            {"name": "scratch", "emptyDir": {}},
-        ],
+        **pods.placement(settings.pods, run),
+        "containers": [_container(test, run, settings, [mount for _, mount in mounted])],
+        "volumes": [*(volume for volume, _ in mounted), *pods.plain(settings.pods.volumes)],
     }
 
 
-def _container(test: LoadTest, run: str, settings: RunnerSettings, files: Iterable[str]) -> dict[str, Any]:
+def _own_volumes(run: str, plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What every runner has, each with its mount: the plan, the ConfigMaps that the plan names, a place to write to."""
+    folders = {
+        "plan": (names.plan_name(run), PLAN_FOLDER),
+        **{f"file-{n}": (name, f"{FILES_FOLDER}/{name}") for n, name in enumerate(config_maps_of(plan))},
+    }
+    read = [
+        (
+            {"name": f"{OWN_VOLUME_PREFIX}{name}", "configMap": {"name": config_map}},
+            {"name": f"{OWN_VOLUME_PREFIX}{name}", "mountPath": folder, "readOnly": True},
+        )
+        for name, (config_map, folder) in folders.items()
+    ]
+    scratch = f"{OWN_VOLUME_PREFIX}scratch"
+    return [*read, ({"name": scratch, "emptyDir": {}}, {"name": scratch, "mountPath": SCRATCH_FOLDER})]
+
+
+def _container(test: LoadTest, run: str, settings: RunnerSettings, mounts: list[dict[str, Any]]) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": settings.image,
         "command": [PROGRAM],
         "args": _arguments(test, settings),
         "ports": [{"name": PORT_NAME, "containerPort": DEFAULT_PORT, "protocol": "TCP"}],
-        "env": _environment(test, run),
+        # The test's own before ours, so that `$(NAME)` in them reads none of ours: the token isn't for journeys.
+        "env": [*pods.plain(settings.pods.env), *_environment(test, run, settings)],
         # A runner's last words become its pod's status, so that the operator needs no right to read logs for them.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -160,16 +174,9 @@ def _container(test: LoadTest, run: str, settings: RunnerSettings, files: Iterab
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": [
-            {"name": "plan", "mountPath": PLAN_FOLDER, "readOnly": True},
-            *(
-                {"name": f"file-{n}", "mountPath": f"{FILES_FOLDER}/{name}", "readOnly": True}
-                for n, name in enumerate(files)
-            ),
-            {"name": "scratch", "mountPath": SCRATCH_FOLDER},
-        ],
+        "volumeMounts": [*mounts, *pods.plain(settings.pods.volume_mounts)],
     }
-    resources = {name: amounts for name, amounts in test.spec.runners.resources.to_json().items() if amounts}
+    resources = pods.resources(settings.pods)
     return {**container, "resources": resources} if resources else container
 
 
@@ -185,13 +192,13 @@ def _arguments(test: LoadTest, settings: RunnerSettings) -> list[str]:
     ]
 
 
-def _environment(test: LoadTest, run: str) -> list[dict[str, Any]]:
+def _environment(test: LoadTest, run: str, settings: RunnerSettings) -> list[dict[str, Any]]:
     fields = {
         "POD_IP": "status.podIP",
         "LOADGATE_POD_UID": "metadata.uid",
         "LOADGATE_INDEX": f"metadata.annotations['{names.INDEX_LABEL}']",
     }
-    cpu = test.spec.runners.resources.limits.cpu
+    cpu = settings.pods.resources.limits.cpu
     secrets = {
         "LOADGATE_TOKEN": (names.token_name(run), TOKEN_KEY),
         **{variable: (ref.name, ref.key) for variable, ref in secret_sources(test).items()},

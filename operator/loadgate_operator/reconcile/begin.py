@@ -91,18 +91,17 @@ def _wait_for(view: View, others: list[Owned]) -> Decision:
 
 def missing_inputs(view: View) -> tuple[str, str] | None:
     """The reason and the message of what the test takes from its namespace and isn't there."""
-    if config_maps := view.observed.inputs.missing_config_maps:
-        return Reason.ConfigMapNotFound, f"{_list('ConfigMap', config_maps)} in namespace {view.observed.namespace}"
-    if secrets := view.observed.inputs.missing_secrets:
-        return Reason.SecretNotFound, f"{_list('Secret', secrets)} in namespace {view.observed.namespace}"
+    inputs, namespace = view.observed.inputs, view.observed.namespace
+    if config_maps := (*inputs.missing_config_maps, *inputs.missing_for_pods):
+        return Reason.ConfigMapNotFound, f"{_list('ConfigMap', config_maps)} in namespace {namespace}"
+    if secrets := inputs.missing_secrets:
+        return Reason.SecretNotFound, f"{_list('Secret', secrets)} in namespace {namespace}"
     return None
 
 
 def _list(kind: str, missing: tuple[str, ...]) -> str:
-    several = len(missing) > 1
-    return (
-        f"create {kind} key{'s' if several else ''} {', '.join(missing)}: {'they are' if several else 'it is'} missing"
-    )
+    names = ", ".join(f"{kind} key {name}" if "/" in name else f"{kind} {name}" for name in missing)
+    return f"create {names}: {'they are' if len(missing) > 1 else 'it is'} missing"
 
 
 def _last_word(view: View) -> str:

@@ -101,14 +101,20 @@ class RunSeen:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the test takes from its namespace: `NAME/KEY` -> digest of each ConfigMap key, None where it is missing."""
+    """What the test takes from its namespace.
+
+    `config_maps`: `NAME/KEY` -> digest of each ConfigMap key that its plan names, None where it is missing. What its
+    pods can't start without and isn't there is `NAME/KEY`, or `NAME` where they need the whole of it: Secrets, and the
+    ConfigMaps of the pods' own variables and volumes. New contents of these ask for no new run.
+    """
 
     config_maps: Mapping[str, str | None] = field(default_factory=dict)
     missing_secrets: tuple[str, ...] = ()
+    missing_for_pods: tuple[str, ...] = ()
 
     @property
     def missing_config_maps(self) -> tuple[str, ...]:
-        """The ConfigMap keys that aren't there, as `NAME/KEY`."""
+        """The ConfigMap keys of the plan that aren't there, as `NAME/KEY`."""
         return tuple(sorted(name for name, digest in self.config_maps.items() if digest is None))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,17 @@ from loadgate.api.faults import Fault, InvalidSpec
 from loadgate.api.status import LoadTestStatus
 from loadgate.api.validate import validate_budget, validate_loadtest
 from loadgate.control import RunnerState
-from loadgate.plan import config_map_refs, path_of, secret_sources
 from loadgate.report.result import Result, ResultError
 from loadgate.verdict import Doubt, select_budgets
-from loadgate_operator.cluster.port import Kind, RefusedError
+from loadgate_operator.cluster.port import Kind
 from loadgate_operator.collect.answers import Runner
 from loadgate_operator.manifests import names
 from loadgate_operator.manifests.configs import result_bytes, token_of
+from loadgate_operator.manifests.job import settings_for
 from loadgate_operator.reconcile.identity import limits_hash
 from loadgate_operator.reconcile.ledger import ANNOTATION, End, Ledger, LedgerError
 from loadgate_operator.reconcile.model import Inputs, Observed, Owned, RunSeen, Settings, StoredResult
+from loadgate_operator.reconcile.observe_inputs import observe_inputs
 from loadgate_operator.reconcile.pods import job_failed, job_trouble, pod_seen
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from loadgate_operator.cluster.port import Cluster, Object
     from loadgate_operator.collect.answers import RunnerAnswer
     from loadgate_operator.collect.collector import Collector
+    from loadgate_operator.manifests.job import RunnerSettings
     from loadgate_operator.reconcile.model import PodSeen
 
 logger = logging.getLogger(__name__)
@@ -68,9 +69,17 @@ class _Validated:
 class Observer:
     """Reads through the port and asks the runners."""
 
-    def __init__(self, cluster: Cluster, collector: Collector, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        collector: Collector,
+        runner_settings: RunnerSettings,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
         """`clock` is the operator's, in Unix seconds."""
         self._cluster = cluster
+        self._runner_settings = runner_settings
         self._collector = collector
         self._settings = settings
         self._clock = clock
@@ -96,7 +105,7 @@ class Observer:
             status=status,
             budgets=budgets,
             budget_faults=budget_faults,
-            inputs=await self._inputs(namespace, test) if test else Inputs(),
+            inputs=await self._inputs(test) if test else Inputs(),
             run=run,
             result=await self._result(namespace, test, status, budgets),
             owned=await self._everything_owned(namespace, name, status, run),
@@ -142,24 +151,8 @@ class Observer:
         )
         return tuple(select_budgets(test, valid)), faults
 
-    async def _inputs(self, namespace: str, test: LoadTest) -> Inputs:
-        config_maps: dict[str, Object | None] = {}
-        digests: dict[str, str | None] = {}
-        for ref in config_map_refs(test):
-            if ref.name not in config_maps:
-                config_maps[ref.name] = await self._cluster.read(Kind.CONFIG_MAP, namespace, ref.name)
-            digests[path_of(ref)] = _digest(config_maps[ref.name], ref.key)
-        return Inputs(digests, tuple(sorted([one async for one in self._missing_secrets(namespace, test)])))
-
-    async def _missing_secrets(self, namespace: str, test: LoadTest) -> AsyncIterator[str]:
-        for ref in secret_sources(test).values():
-            try:
-                secret = await self._cluster.read(Kind.SECRET, namespace, ref.name)
-            except RefusedError:
-                # An operator that may not read the user's Secrets leaves it to the pods to say what is missing.
-                return
-            if ref.key not in {**((secret or {}).get("data") or {}), **((secret or {}).get("stringData") or {})}:
-                yield path_of(ref)
+    async def _inputs(self, test: LoadTest) -> Inputs:
+        return await observe_inputs(self._cluster, test, settings_for(test, self._runner_settings).pods)
 
     async def _run(self, namespace: str, status: LoadTestStatus | None) -> tuple[RunSeen | None, dict[str, Runner]]:
         if status is None or status.run is None:
@@ -282,16 +275,6 @@ def _budget_fault(name: str, broken: set[str]) -> str:
     if name in broken:
         return f"PerformanceBudget {name} is invalid: see its own status"
     return f"PerformanceBudget {name} does not exist: create it, or take it out of spec.budgets"
-
-
-def _digest(config_map: Object | None, key: str) -> str | None:
-    if config_map is None:
-        return None
-    for part in ("data", "binaryData"):
-        content = (config_map.get(part) or {}).get(key)
-        if content is not None:
-            return hashlib.sha256(f"{part}:{content}".encode()).hexdigest()[:16]
-    return None
 
 
 def _ledger(job: Object | None, now: float) -> Ledger:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from loadgate.api.conditions import ConditionType
 from loadgate.api.status import LoadTestStatus
-from loadgate.plan import config_map_refs, secret_sources
 from loadgate_operator.cluster.port import ClusterError, Key, Kind
+from loadgate_operator.manifests.job import settings_for
 from loadgate_operator.reconcile import summarise
 from loadgate_operator.reconcile.act import Actor
 from loadgate_operator.reconcile.budgets import decide_budget
@@ -19,6 +19,7 @@ from loadgate_operator.reconcile.errors import TryAgainError, UnstorableError, U
 from loadgate_operator.reconcile.model import Decision, Settings
 from loadgate_operator.reconcile.observe import Observer, Sight
 from loadgate_operator.reconcile.observe_budget import observe_budget
+from loadgate_operator.reconcile.observe_inputs import inputs_of
 from loadgate_operator.reconcile.queue import KeyQueue
 from loadgate_operator.reconcile.story import told
 from loadgate_operator.reconcile.wakes import Wakes
@@ -26,7 +27,6 @@ from loadgate_operator.reconcile.wakes import Wakes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from loadgate.api.loadtest import LoadTest
     from loadgate_operator.cluster.port import Cluster, Object
     from loadgate_operator.collect.collector import Collector
     from loadgate_operator.manifests.job import RunnerSettings
@@ -78,7 +78,8 @@ class Reconciler:
         self._cluster = cluster
         self._collector = collector
         self._clock = clock
-        self._observer = Observer(cluster, collector, self._options.settings, clock)
+        self._observer = Observer(cluster, collector, runner_settings, self._options.settings, clock)
+        self._runner_settings = runner_settings
         self._actor = Actor(cluster, collector, runner_settings, self._options.settings.targets, clock)
         self._queue = KeyQueue()
         self._wakes = Wakes(cluster)
@@ -187,7 +188,7 @@ class Reconciler:
             self._wakes.forget(key)
             self._live_written.pop(key, None)
         elif test is not None:
-            self._wakes.learn(key, _inputs_of(test))
+            self._wakes.learn(key, inputs_of(test, settings_for(test, self._runner_settings).pods))
 
     def _forget_runs(self, key: Key, sight: Sight) -> None:
         """Let go of what the runners of a run said once there is another run, or none of its pods any more."""
@@ -242,14 +243,6 @@ class Reconciler:
         status = decide_budget(await observe_budget(self._cluster, self._observer, raw), now).to_json()
         if raw.get("status") != status:
             await self._cluster.write_status(key, status, version=raw["metadata"].get("resourceVersion"))
-
-
-def _inputs_of(test: LoadTest) -> list[Key]:
-    namespace = test.metadata.namespace
-    return [
-        *(Key(Kind.CONFIG_MAP, namespace, ref.name) for ref in config_map_refs(test)),
-        *(Key(Kind.SECRET, namespace, ref.name) for ref in secret_sources(test).values()),
-    ]
 
 
 def _stalled(sight: Sight, error: UserMustActError, now: float) -> Decision:

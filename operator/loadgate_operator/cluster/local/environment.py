@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from loadgate.api.units import Cpu, Memory
 from loadgate_operator.cluster.local import rules
 from loadgate_operator.cluster.local.files import NotReadyError, missing
 from loadgate_operator.cluster.port import Key, Kind, Object
@@ -35,7 +39,7 @@ def resolve(pod: Object, container: Mapping[str, Any], read: Reader) -> dict[str
     out: dict[str, str] = {}
     for variable in container.get("env") or ():
         if "valueFrom" in variable:
-            value = _value_from(variable["valueFrom"], pod, read)
+            value = _value_from(variable["valueFrom"], pod, container, read)
         else:
             value = expand(variable.get("value", ""), out)
         if value is not None:
@@ -53,9 +57,26 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(one, text)
 
 
-def _value_from(source: Mapping[str, Any], pod: Object, read: Reader) -> str | None:
+def amount(container: Mapping[str, Any], resource: str) -> str:
+    """A container's `limits.cpu` in whole cores, its `requests.memory` in bytes, or the like.
+
+    A limit that isn't set is what the machine has; a request that isn't is the limit, and without one nothing.
+    """
+    part, _, name = resource.partition(".")
+    resources = container.get("resources") or {}
+    given = (resources.get(part) or {}).get(name) or (resources.get("limits") or {}).get(name)
+    if given is None and part == "requests":
+        return "0"
+    if name == "cpu":
+        return str(os.cpu_count() or 1 if given is None else math.ceil(Cpu(given).cores))
+    return str(psutil.virtual_memory().total if given is None else Memory(given).bytes)
+
+
+def _value_from(source: Mapping[str, Any], pod: Object, container: Mapping[str, Any], read: Reader) -> str | None:
     if "fieldRef" in source:
         return field(pod, source["fieldRef"]["fieldPath"])
+    if "resourceFieldRef" in source:
+        return amount(container, source["resourceFieldRef"]["resource"])
     kind = Kind.SECRET if "secretKeyRef" in source else Kind.CONFIG_MAP
     reference = source["secretKeyRef" if kind == Kind.SECRET else "configMapKeyRef"]
     key = Key(kind, pod["metadata"]["namespace"], reference["name"])

@@ -1,6 +1,7 @@
 """A pod's volumes as folders, and its paths in them as ours: what it knows as /etc/x is below a root of its own.
 
-Only what a runner's Job uses is known: volumes of ConfigMaps and Secrets (whole, or chosen keys), and emptyDir.
+Only what there is without a cluster is known: volumes of ConfigMaps and Secrets (whole, or chosen keys), and emptyDir.
+A path in an argument or a variable is translated; one that is written out in a program isn't.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Key], Object | None]
 
-
 _SHALLOW = 2
+_SHARED = ".volumes"
 
 
 class NotReadyError(Exception):
@@ -49,20 +50,48 @@ def mount_all(root: Path, pod: Object, container: Mapping[str, Any], read: Reade
     Raises NotReadyError where a ConfigMap or Secret, or a key in it, isn't there.
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
-    found = {
-        mount["mountPath"]: _files_of(volumes[mount["name"]], pod["metadata"]["namespace"], read)
-        for mount in container.get("volumeMounts") or ()
+    mounts = sorted(container.get("volumeMounts") or (), key=lambda mount: len(mount["mountPath"]))
+    files = {
+        mount["mountPath"]: _files_of(volumes[mount["name"]], pod["metadata"]["namespace"], read) for mount in mounts
     }
     folders = {}
-    for inside, files in found.items():
-        folder = root / inside.lstrip("/")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data in files.items():
-            path = folder / name
-            path.touch(mode=0o600)
-            path.write_bytes(data)
-        folders[inside] = folder
+    for mount in mounts:  # the outer ones first
+        inside, part = mount["mountPath"], mount.get("subPath", "")
+        place = root / inside.lstrip("/")
+        if "emptyDir" in volumes[mount["name"]]:
+            _share(root / _SHARED / mount["name"] / part, place)
+        else:
+            _write(_part(files[inside], part), place)
+        folders[inside] = place
     return Mounts({**_parents(root, folders), **folders})
+
+
+def _share(folder: Path, place: Path) -> None:
+    """The same folder wherever it is mounted."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not place.is_symlink():
+        place.symlink_to(folder, target_is_directory=True)
+
+
+def _write(files: Mapping[str, bytes], place: Path) -> None:
+    """Files below a place; the one of no name is the place itself."""
+    if "" not in files:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, data in files.items():
+        path = place / name if name else place
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+
+
+def _part(files: Mapping[str, bytes], part: str) -> dict[str, bytes]:
+    """What of a volume's files is mounted: all, those in a folder, or one file, which then has no name."""
+    if not part:
+        return dict(files)
+    if part in files:
+        return {"": files[part]}
+    return {name.removeprefix(f"{part}/"): data for name, data in files.items() if name.startswith(f"{part}/")}
 
 
 def _parents(root: Path, mounted: Iterable[str]) -> dict[str, Path]:
@@ -87,12 +116,12 @@ def _files_of(volume: Mapping[str, Any], namespace: str, read: Reader) -> dict[s
         raise NotReadyError(missing(key))
     held = rules.contents(obj)
     items = source.get("items")
-    if items is None:
+    if not items:
         return held
     absent = [item["key"] for item in items if item["key"] not in held]
-    if absent:
+    if absent and not source.get("optional"):
         raise NotReadyError(missing(key, absent[0]))
-    return {item["path"]: held[item["key"]] for item in items}
+    return {item["path"]: held[item["key"]] for item in items if item["key"] in held}
 
 
 def missing(key: Key, entry: str | None = None) -> str:

@@ -117,7 +117,7 @@ class PodLife:
         self._root.mkdir(mode=0o700, exist_ok=True)
         mounts = mount_all(self._root, pod, container, self._store.read)
         self._take_port()
-        addressed = {**pod, "status": {**pod.get("status", {}), "podIP": LOOPBACK}}
+        addressed = {**pod, "status": {**pod.get("status", {}), "podIP": LOOPBACK, "hostIP": LOOPBACK}}
         asked = environment.resolve(addressed, container, self._store.read) | {PORT_VARIABLE: str(self._port)}
         variables = {name: mounts.translate(value) for name, value in asked.items()}
         words = [environment.expand(word, variables) for word in (*container["command"], *container.get("args", ()))]

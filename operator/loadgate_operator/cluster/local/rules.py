@@ -12,6 +12,7 @@ from loadgate_operator.cluster.port import API_VERSIONS, ConflictError, Key, Kin
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _MOST_DATA = 1 << 20
+_VOLUMES = ("configMap", "secret", "emptyDir")
 _FINISHED = {"Succeeded", "Failed"}
 
 
@@ -53,6 +54,8 @@ def admitted(obj: Object) -> Object:
     out.pop("status", None)
     if kind in {Kind.CONFIG_MAP, Kind.SECRET}:
         _admit_data(out)
+    if kind == Kind.JOB:
+        _admit_volumes(out)
     return out
 
 
@@ -82,6 +85,17 @@ def check_update(present: Object, wanted: Object) -> None:
         present["spec"].get(field) != wanted["spec"].get(field) for field in ("template", "completions")
     ):
         raise RefusedError(f"{key_of(present)}: a Job's template and completions can't change")
+
+
+def _admit_volumes(job: Object) -> None:
+    pod = ((job.get("spec") or {}).get("template") or {}).get("spec") or {}
+    for volume in pod.get("volumes") or ():
+        kind = next((part for part in volume if part != "name"), "")
+        if kind not in _VOLUMES:
+            raise RefusedError(
+                f"{key_of(job)}: volume {volume['name']} is a {kind}, which there is in a cluster only; "
+                f"here volumes are {', '.join(_VOLUMES)}"
+            )
 
 
 def _admit_data(obj: Object) -> None:
