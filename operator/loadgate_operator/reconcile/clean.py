@@ -69,7 +69,19 @@ def _time_left(view: View, *, just_over: bool) -> float | None:
     if not just_over and not view.seen.ledger.chosen:
         return 0.0  # Its pods never were runners of a run: they hold resources for nothing.
     ttl = _TTL if view.problem else float(view.test.spec.ttl_seconds_after_finished)
-    return max(0.0, run.finished_at.timestamp() + ttl - view.now)
+    return max(0.0, min(run.finished_at.timestamp() + ttl, _lingers_until(view)) - view.now)
+
+
+def _lingers_until(view: View) -> float:
+    """Until when pods are left to end by themselves in which something goes on without a runner.
+
+    A Job has no other end then than to be removed. Never, where there are none, or where a runner isn't done yet.
+    """
+    pods = view.seen.pods
+    ends = [pod.ended_at for pod in pods if pod.lingers and pod.ended_at is not None]
+    if not ends or not all(pod.over for pod in pods):
+        return float("inf")
+    return max(ends) + view.settings.lingering
 
 
 def _let_go(view: View) -> Iterator[Action]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from loadgate_operator.reconcile.model import PodSeen
     from loadgate_operator.reconcile.view import View
 
 
@@ -78,9 +79,16 @@ def _arming(view: View) -> Decision:
         Phase.Starting,
         reason,
         message,
+        actions=[DeleteObject(Kind.POD, pod.name, pod.uid) for pod in view.seen.pods if _is_left_over(view, pod)],
         after=view.settings.starting if ready else 0.0,
         runners=progress.arming(view, armed),
     )
+
+
+def _is_left_over(view: View, pod: PodSeen) -> bool:
+    """Whether a pod without a runner keeps its index from getting another, since something else in it goes on."""
+    ended_at = view.now if pod.ended_at is None else pod.ended_at
+    return pod.lingers and pod.deleting_since is None and view.now - ended_at > view.settings.lingering
 
 
 def _choose(view: View, uids: tuple[str, ...]) -> Decision:

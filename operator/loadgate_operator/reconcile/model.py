@@ -53,6 +53,9 @@ class Settings:
     teardown: float = 300.0
     """How long teardown may take."""
 
+    lingering: float = 15.0
+    """How long other containers of a pod may go on after its runner has ended."""
+
     targets: Targets = field(default_factory=Targets)
     """Where load may go: what a run is held to is what these were when it began."""
 
@@ -62,7 +65,8 @@ class PodSeen:
     """A pod of the run's Job. `index` is its completion index; `phase` is Kubernetes'.
 
     `trouble` is what keeps it from running, as (reason, message): unschedulable, an image that can't be pulled, …
-    `exit` is what its container's end looked like.
+    `exit` is what its runner's end looked like, `ended_at` when that was. It `lingers` where another container goes on
+    after that, which keeps the pod, and with it the Job, from ending.
     """
 
     name: str
@@ -74,11 +78,13 @@ class PodSeen:
     deleting_since: float | None = None
     trouble: tuple[Reason, str] | None = None
     exit: str = ""
+    ended_at: float | None = None
+    lingers: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether it can't run any more."""
-        return self.phase in ("Succeeded", "Failed")
+        """Whether there is no runner in it any more, and none to come."""
+        return self.phase in ("Succeeded", "Failed") or self.ended_at is not None
 
 
 @dataclass(frozen=True)

@@ -31,31 +31,60 @@ def pod_seen(pod: Object) -> PodSeen | None:
         created=metadata.get("creationTimestamp") or "",
         node=(pod.get("spec") or {}).get("nodeName") or "",
         deleting_since=parse(metadata.get("deletionTimestamp")),
-        trouble=_trouble(status),
+        trouble=_trouble(pod, status),
         exit=_exit(status),
+        ended_at=_ended_at(status),
+        lingers=_lingers(status),
     )
 
 
-def _trouble(status: dict[str, Any]) -> tuple[Reason, str] | None:
+def _trouble(pod: Object, status: dict[str, Any]) -> tuple[Reason, str] | None:
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return Reason.Unschedulable, condition.get("message") or "no node fits"
+    sidecars = _native_sidecars(pod)
+    for container in status.get("initContainerStatuses") or ():
+        if found := _image_trouble(container) or _sidecar_trouble(container, in_use=container.get("name") in sidecars):
+            return found
+    running = status.get("phase") == "Running"
     for container in status.get("containerStatuses") or ():
-        if found := _container_trouble(container, status.get("phase")):
+        other = not _is_runner(container)
+        if found := _image_trouble(container) or _sidecar_trouble(container, in_use=running and other):
             return found
     return None
 
 
-def _container_trouble(container: dict[str, Any], phase: str | None) -> tuple[Reason, str] | None:
+def _native_sidecars(pod: Object) -> set[str]:
+    """The names of init containers that go on beside the runner, as a mesh injects them."""
+    containers = (pod.get("spec") or {}).get("initContainers") or ()
+    return {container["name"] for container in containers if container.get("restartPolicy") == "Always"}
+
+
+def _is_runner(container: dict[str, Any]) -> bool:
+    return container.get("name") in (CONTAINER, None)
+
+
+def _image_trouble(container: dict[str, Any]) -> tuple[Reason, str] | None:
     waiting = (container.get("state") or {}).get("waiting") or {}
     reason, message = waiting.get("reason") or "", waiting.get("message") or ""
     if reason in _PULL_FAILS:
         return Reason.ImagePullFailed, f"image {container.get('image', '')}: {message or reason}"
     if reason == "CreateContainerConfigError":
         return _config_trouble(message), message
-    if phase == "Running" and container.get("name") not in (CONTAINER, None) and not container.get("ready"):
-        return Reason.SidecarNotReady, f"container {container.get('name')} isn't ready"
     return None
+
+
+def _sidecar_trouble(container: dict[str, Any], *, in_use: bool) -> tuple[Reason, str] | None:
+    """What is to be said of a container that should be ready beside the runner; one that never began isn't slow yet."""
+    state = container.get("state") or {}
+    if not in_use or container.get("ready") or _is_to_come(state):
+        return None
+    why = (state.get("waiting") or {}).get("message") or ""
+    return Reason.SidecarNotReady, f"container {container.get('name')} isn't ready" + (f": {why}" if why else "")
+
+
+def _is_to_come(state: dict[str, Any]) -> bool:
+    return (state.get("waiting") or {}).get("reason") in ("PodInitializing", "ContainerCreating")
 
 
 def _config_trouble(message: str) -> Reason:
@@ -67,14 +96,39 @@ def _config_trouble(message: str) -> Reason:
 
 
 def _exit(status: dict[str, Any]) -> str:
+    """How the runner ended; of a pod that failed before it came to that, what failed."""
     for container in status.get("containerStatuses") or ():
-        ended = (container.get("state") or {}).get("terminated")
-        if ended and container.get("name") in (CONTAINER, None):
-            # The last line: what came before it is the way there, and the pod's log has all of it.
-            lines = str(ended.get("message") or "").strip().splitlines()
-            words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", lines[-1].strip() if lines else ""]
-            return ", ".join(word for word in words if word)
+        if _is_runner(container) and (ended := _ended(container)):
+            return _words(ended)
+    for container in status.get("initContainerStatuses") or ():
+        ended = _ended(container)
+        if status.get("phase") == "Failed" and ended and ended.get("exitCode"):
+            return f"container {container.get('name')}: {_words(ended)}"
     return str(status.get("reason") or "")
+
+
+def _ended(container: dict[str, Any]) -> dict[str, Any] | None:
+    ended: dict[str, Any] | None = (container.get("state") or {}).get("terminated")
+    return ended
+
+
+def _words(ended: dict[str, Any]) -> str:
+    # The last line: what came before it is the way there, and the pod's log has all of it.
+    lines = str(ended.get("message") or "").strip().splitlines()
+    words = [ended.get("reason"), f"exit code {ended.get('exitCode')}", lines[-1].strip() if lines else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _ended_at(status: dict[str, Any]) -> float | None:
+    """When the runner ended, which its pod may outlive for a while."""
+    ends = [_ended(container) for container in status.get("containerStatuses") or () if _is_runner(container)]
+    return next((parse(end.get("finishedAt")) for end in ends if end), None)
+
+
+def _lingers(status: dict[str, Any]) -> bool:
+    """Whether another container goes on that nobody ends. Native sidecars are init containers: the node ends them."""
+    others = [container for container in status.get("containerStatuses") or () if not _is_runner(container)]
+    return _ended_at(status) is not None and not all(map(_ended, others))
 
 
 def job_failed(job: Object) -> str:
