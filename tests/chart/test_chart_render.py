@@ -11,6 +11,8 @@ from chart_kit import CHART, NAMESPACE, one
 
 from loadgate.api.defaults import load_pods
 from loadgate.api.pods import PodTemplate
+from loadgate.plan import Targets
+from loadgate.plan.hosts import RESERVED
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
@@ -169,6 +171,33 @@ def test_the_operator_can_use_what_the_chart_writes(helm):
     assert set(values) == fields | {"image"}
 
 
+def test_the_policy_knows_the_reserved_addresses_of_the_runners(helm):
+    """The blocks that the admission policy keeps closed are those that runners do."""
+    policy = one(helm.objects(*EVERYTHING), "ValidatingAdmissionPolicy")
+    expressions = {variable["name"]: variable["expression"] for variable in policy["spec"]["variables"]}
+    assert set(re.findall(r'"([0-9a-f.:]+/[0-9]+)"', expressions["reserved"])) == {str(block) for block in RESERVED}
+
+
+def test_rules_that_the_operator_takes_are_values(helm):
+    """Each kind of rule passes the chart's schema."""
+    rules = [
+        "a",
+        "A.b.C",
+        "shop.default.svc.",
+        "*.x.example",
+        "_srv.x",
+        "a.1st",
+        "10.0.0.1",
+        "10.0.0.0/8",
+        "::1",
+        "fd00::/8",
+    ]
+    Targets(rules)
+    arguments = one(helm.objects("--set-json", f"allowedTargets={json.dumps(rules)}"), "Deployment")
+    given = arguments["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert [one for one in given if one.startswith("--allowed")] == [f"--allowed-target={rule}" for rule in rules]
+
+
 def test_runners_without_defaults_have_no_file(helm):
     """Where nothing is set the operator is given nothing to merge, and a cluster's own defaults hold."""
     objects = helm.objects()
@@ -220,6 +249,8 @@ BAD = {
     "a format nobody writes": ("--set", "logFormat=xml"),
     "a URL as a target": ("--set", "allowedTargets={http://shop}"),
     "a wildcard in the middle": ("--set", "allowedTargets={shop.*.svc}"),
+    "half an address": ("--set", "allowedTargets={10.1.2}"),
+    "a port": ("--set", "allowedTargets={shop:8080}"),
     "a privileged port": ("--set", "metrics.port=80"),
     "an interval without a unit": ("--set-string", "podMonitor.runners.interval=5"),
     "an action there isn't": ("--set", "admissionPolicy.validationActions={Refuse}"),
@@ -228,7 +259,6 @@ BAD = {
     "a volume without a name": ("--set", "runners.volumes[0].emptyDir.medium=Memory"),
     "a mount without a path": ("--set", "runners.volumeMounts[0].name=a"),
     "two replicas and no election": ("--set", "replicaCount=2"),
-    "a policy without targets": ("--set", "admissionPolicy.enabled=true"),
 }
 
 
