@@ -49,9 +49,9 @@ format: $(READY) ## Rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(READY) ## Generate crds/ and the chart's from the models
+crds: $(READY) ## Generate crds/, and the chart's definitions and its schema of runners, from the models
 	$(BIN)/python -m loadgate.api.crds crds
-	$(BIN)/python -m charts.generator crds
+	$(BIN)/python -m charts.generator crds schema
 
 .PHONY: dashboards
 dashboards: $(READY) ## Generate the chart's Grafana dashboards, and its table of values

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charts.generator import crds, dashboards, readme
+from charts.generator import crds, dashboards, readme, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[Path], dict[Path, str]]] = {
     "crds": crds.files,
     "dashboards": dashboards.files,
     "readme": readme.files,
+    "schema": schema.files,
 }
 
 

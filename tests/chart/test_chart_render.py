@@ -258,6 +258,13 @@ BAD = {
     "a resource that runners don't have": ("--set", "runners.resources.limits.gpu=1"),
     "a volume without a name": ("--set", "runners.volumes[0].emptyDir.medium=Memory"),
     "a mount without a path": ("--set", "runners.volumeMounts[0].name=a"),
+    "a kind of volume that runners don't get": (
+        "--set",
+        "runners.volumes[0].name=a,runners.volumes[0].hostPath.path=/",
+    ),
+    "an effect there isn't": ("--set", "runners.tolerations[0].effect=NoRun"),
+    "a variable's source there isn't": ("--set", "runners.env[0].name=A,runners.env[0].valueFrom.vaultRef.name=a"),
+    "a priority class that is no name": ("--set", "runners.priorityClassName=High"),
     "two replicas and no election": ("--set", "replicaCount=2"),
 }
 
