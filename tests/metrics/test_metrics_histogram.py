@@ -111,11 +111,68 @@ def test_json_round_trip(samples):
     assert Histogram.from_json(of(samples).to_json()) == of(samples)
 
 
-@pytest.mark.parametrize("buckets", [[1], [1, -1], ["1", 2], [BUCKETS, 1], [True, 1]])
+@pytest.mark.parametrize("buckets", [[1], [1, -1], ["1", 2], [BUCKETS, 1], [True, 1], [1, 1 << 60]])
 def test_garbage_is_refused(buckets):
     """Buckets that no histogram writes raise ValueError."""
     with pytest.raises(ValueError, match="bucket"):
         Histogram.from_json({"sum": 0, "min": 0, "max": 0, "b": buckets})
+
+
+CLOSE = st.lists(st.integers(900, 960), min_size=30, max_size=60, unique=True)
+"""Samples that are so close together that they are written as lanes."""
+
+
+@given(CLOSE, st.sampled_from([1, 255, 256, 1 << 20, 1 << 40]))
+def test_lanes_round_trip(samples, times):
+    """Close samples are written as bytes, whatever their counts, and read back equal, bucket by bucket."""
+    histogram = Histogram()
+    for us in samples:
+        histogram.record(us, times)
+    document = histogram.to_json()
+    assert "lanes" in document
+    read = Histogram.from_json(document)
+    assert (read.count, read.counts) == (histogram.count, histogram.counts)
+    assert Histogram.from_json(document) == histogram
+
+
+@given(st.lists(st.one_of(SAMPLES, CLOSE), max_size=6), st.booleans())
+def test_merging_many_is_merging_one_by_one(several, were_read):
+    """Adding any number of histograms in one call is adding each of them, whatever form they are in."""
+    histograms = [of(samples) for samples in several]
+    if were_read:
+        histograms = [Histogram.from_json(histogram.to_json()) for histogram in histograms]
+    together = Histogram([5])
+    together.merge(*histograms)
+    assert together == of([5, *(us for samples in several for us in samples)])
+
+
+def test_a_histogram_that_was_read_can_be_added_to():
+    """What is recorded into one that was read is counted beside what it came with."""
+    histogram = Histogram.from_json(of([1000] * 30).to_json())
+    histogram.record(2000)
+    assert (histogram.count, sum(histogram.counts.values()), histogram.maximum) == (31, 31, 2000)
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        {"at": 0, "w": 1, "lanes": "!"},
+        {"at": 0, "w": 2, "lanes": "AAAA"},
+        {"at": 0, "w": 3, "lanes": "AAAA"},
+        {"at": 0, "w": 1, "lanes": "AAAA"},
+        {"at": 0, "w": 1, "lanes": ""},
+        {"at": 0, "w": 8, "lanes": "//////////8="},
+        {"at": -1, "w": 1, "lanes": "AQID"},
+        {"at": 1.0, "w": 1, "lanes": "AQID"},
+        {"at": BUCKETS - 2, "w": 1, "lanes": "AQID"},
+        {"at": 0, "w": 1, "lanes": None},
+        {"at": 0, "w": 1},
+    ],
+)
+def test_lanes_that_no_histogram_writes_are_refused(lanes):
+    """Odd bytes, strange widths and buckets beyond the ends raise what `from_json` says."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Histogram.from_json({"sum": 0, "min": 0, "max": 0, **lanes})
 
 
 @given(SAMPLES)

@@ -21,7 +21,16 @@ from loadgate.metrics import (
 from loadgate.metrics.measurement import CounterStats, GaugeStats, TrendStats
 from loadgate.metrics.slices import MOST_SLICES
 
-HISTOGRAMS = st.lists(st.integers(0, 10**6), max_size=4).map(Histogram)
+FEW = st.lists(st.integers(0, 10**6), max_size=4).map(Histogram)
+CLOSE = st.lists(st.integers(1000, 1100), min_size=20, max_size=40).map(Histogram)
+
+
+def read(histogram):
+    """As it comes from a runner."""
+    return Histogram.from_json(histogram.to_json())
+
+
+HISTOGRAMS = st.one_of(FEW, CLOSE, FEW.map(read), CLOSE.map(read))
 NAMES = st.sampled_from(["login", "cart"])
 MICRO = st.integers(0, 10**9).map(lambda n: n / 10**6)
 TAGS = st.dictionaries(st.sampled_from(["scenario", "name"]), NAMES).map(tags_of)
@@ -64,7 +73,7 @@ def json_of(measurement):
     document = measurement.to_json()
     for piece in document["slices"]["slices"].values():
         for name, histogram in list(piece.get("endpoints", {}).items()):
-            if not histogram["b"]:
+            if not histogram.get("b", True):
                 del piece["endpoints"][name]
         if not piece.get("endpoints", True):
             del piece["endpoints"]

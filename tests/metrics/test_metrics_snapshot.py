@@ -32,7 +32,7 @@ def broken(**changes):
         b"[]",
         b"{}",
         b"null",
-        broken(version=2),
+        broken(version=1),
         broken(sequence="x"),
         broken(measurement=None),
         broken(measurement={"vus": 1}),

@@ -36,7 +36,7 @@ def test_a_result_is_read_from_plain_json_too():
 def test_the_document_has_what_readers_look_for():
     """Run, manifest, verdict, summary and endpoints are there under their names."""
     document = samples.failed().to_json()
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["run"]["startedAt"] == "2026-11-24T08:15:00Z"
     assert document["run"]["specHash"] == "sha256:4f0a"
     assert document["verdict"]["outcome"] == "Failed"
@@ -70,8 +70,8 @@ def broken(**changes):
         b"not JSON",
         b"[]",
         b"{}",
-        b'{"version": 2}',
-        broken(version=2),
+        b'{"version": 1}',
+        broken(version=1),
         broken(run={}),
         broken(measurement={}),
         broken(verdict={"outcome": "Splendid"}),
@@ -89,8 +89,8 @@ def test_what_is_no_result_is_refused(data):
 
 def test_a_version_that_is_not_ours_is_named():
     """The message says which version was found."""
-    with pytest.raises(ResultError, match="result version 2, expected 1"):
-        Result.decode(broken(version=2))
+    with pytest.raises(ResultError, match="result version 1, expected 2"):
+        Result.decode(broken(version=1))
 
 
 def test_a_bomb_is_refused_before_it_goes_off():

@@ -9,9 +9,11 @@ associative and bit-identical in any order, which t-digests and the like are not
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from loadgate.metrics.fields import MOST, count
+from loadgate.metrics.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,41 +51,80 @@ INDEX = tuple(index_of(us) for us in range(INDEXED))
 
 
 class Histogram:
-    """Counts by bucket, sparse, with the exact count, sum, minimum and maximum beside them."""
+    """Counts by bucket, sparse, with the exact count, sum, minimum and maximum beside them.
 
-    __slots__ = ("count", "counts", "maximum", "minimum", "total")
+    One that was read stays as it came, a byte or so a bucket, until someone asks for its `counts`: most are only added.
+    """
+
+    __slots__ = ("_count", "_counts", "_lanes", "maximum", "minimum", "total")
 
     def __init__(self, values: Iterable[int] = ()) -> None:
-        self.counts: dict[int, int] = {}
-        self.count = 0
+        self._counts: dict[int, int] = {}
+        self._lanes: Lanes | None = None
+        self._count: int | None = 0
         self.total = 0
         self.minimum = 0
         self.maximum = 0
         for value in values:
             self.record(value)
 
+    @property
+    def counts(self) -> dict[int, int]:
+        """Samples by bucket, where there are any."""
+        if self._lanes is not None:
+            self._counts, self._lanes = dict(self._lanes.pairs()), None
+        return self._counts
+
+    @counts.setter
+    def counts(self, counts: dict[int, int]) -> None:
+        self._counts, self._lanes = counts, None
+
+    @property
+    def count(self) -> int:
+        """All samples."""
+        if self._count is None:
+            self._count = sum(self._counts.values()) if self._lanes is None else self._lanes.total()
+        return self._count
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._count = count
+
     def record(self, us: int, n: int = 1) -> None:
         """Add `n` samples of `us` microseconds; below 0 counts as 0."""
         us = max(us, 0)
         index = index_of(min(us, HIGHEST_US))
-        self.counts[index] = self.counts.get(index, 0) + n
         if not self.count or us < self.minimum:
             self.minimum = us
         self.maximum = max(self.maximum, us)
         self.count += n
         self.total += us * n
-
-    def merge(self, other: Histogram) -> None:
-        """Add another histogram's samples to this one's."""
-        if not other.count:
-            return
         counts = self.counts
-        for index, n in other.counts.items():
-            counts[index] = counts.get(index, 0) + n
-        self.minimum = min(self.minimum, other.minimum) if self.count else other.minimum
-        self.maximum = max(self.maximum, other.maximum)
-        self.count += other.count
-        self.total += other.total
+        counts[index] = counts.get(index, 0) + n
+
+    def merge(self, *others: Histogram) -> None:
+        """Add other histograms' samples to this one's. Many at once cost less than one after another."""
+        counts, lanes = self.counts, list[Lanes]()
+        low, high = self.minimum if counts else math.inf, self.maximum
+        for other in others:
+            if other.give(counts, lanes):
+                low, high = min(low, other.minimum), max(high, other.maximum)
+                self.total += other.total
+        if lanes:
+            _add(counts, Lanes.added(lanes).pairs())
+        if counts:
+            self.minimum, self.maximum, self._count = int(low), high, None
+
+    def give(self, counts: dict[int, int], lanes: list[Lanes]) -> bool:
+        """Add the counts to `counts`, or leave the lanes, if that is what there is, for whoever adds up many.
+
+        Whether there was anything to give.
+        """
+        if self._lanes is not None:
+            lanes.append(self._lanes)
+            return True
+        _add(counts, self._counts.items())
+        return bool(self._counts)
 
     def copy(self) -> Histogram:
         """A histogram of the same samples that shares nothing with this one."""
@@ -117,24 +158,26 @@ class Histogram:
         return sum(n for index, n in self.counts.items() if value_of(index) <= us)
 
     def to_json(self) -> dict[str, Any]:
-        """`{sum, min, max, b: [index, count, index, count, …]}` with indexes ascending."""
-        flat: list[int] = []
-        for index in sorted(self.counts):
-            flat += (index, self.counts[index])
-        return {"sum": self.total, "min": self.minimum, "max": self.maximum, "b": flat}
+        """`{sum, min, max, b: [index, count, index, count, …]}` with indexes ascending.
+
+        Where samples lie close, the buckets are written as lanes (see there) in place of `b`, which is shorter.
+        """
+        plain = {"sum": self.total, "min": self.minimum, "max": self.maximum}
+        counts = self.counts
+        if counts and (lanes := Lanes.of(counts)).size <= lanes.size_as_pairs(len(counts)):
+            return plain | lanes.to_json()
+        return {**plain, "b": list(chain.from_iterable(sorted(counts.items())))}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Histogram:
-        """Read what `to_json` wrote. Raises ValueError for anything that no histogram writes."""
-        flat = document["b"]
-        if len(flat) % 2 or any(type(n) is not int or not 0 <= n <= MOST for n in flat):
-            raise ValueError("a histogram's buckets are pairs of whole numbers")
-        if any(index >= BUCKETS for index in flat[::2]):
-            raise ValueError("a histogram's bucket lies beyond the last one")
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for anything that no histogram writes."""
         self = cls()
-        self.counts = dict(zip(flat[::2], flat[1::2], strict=True))
-        self.count = sum(self.counts.values())
+        self._count = None
         self.total, self.minimum, self.maximum = (count(document[name]) for name in ("sum", "min", "max"))
+        if "b" in document:
+            self._counts = _read_pairs(document["b"])
+        else:
+            self._lanes = Lanes.from_json(document, BUCKETS)
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -144,6 +187,19 @@ class Histogram:
 
     def __repr__(self) -> str:
         return f"Histogram(count={self.count}, p50={self.quantile(0.5):.0f}µs, max={self.maximum}µs)"
+
+
+def _add(counts: dict[int, int], pairs: Iterable[tuple[int, int]]) -> None:
+    for index, n in pairs:
+        counts[index] = counts.get(index, 0) + n
+
+
+def _read_pairs(flat: list[int]) -> dict[int, int]:
+    if len(flat) % 2 or set(map(type, flat)) - {int} or min(flat, default=0) < 0:
+        raise ValueError("a histogram's buckets are pairs of whole numbers")
+    if max(flat[::2], default=0) >= BUCKETS or max(flat, default=0) > MOST:
+        raise ValueError("a histogram's bucket lies beyond the last one, or has more samples than any run makes")
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 class DenseHistogram:

@@ -7,19 +7,22 @@ widths of any two runners' slices are powers of two and the finer ones always fi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadgate.metrics.fields import count, measure, text
 from loadgate.metrics.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+_K = TypeVar("_K", bound="Hashable")
+_V = TypeVar("_V")
 
 MOST_SLICES = 256
 """So a run of a day has slices of 512 s, and a snapshot with slices stays under a few hundred kB."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Slice:
     """What happened in one slice: all samples, warm-up included, by when a request began or was due.
 
@@ -38,21 +41,22 @@ class Slice:
     endpoints: dict[str, Histogram] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
 
-    def merge(self, other: Slice) -> None:
-        """Add another slice's samples to this one's."""
-        self.duration.merge(other.duration)
-        self.requests += other.requests
-        self.failed += other.failed
-        self.iterations += other.iterations
-        self.dropped += other.dropped
-        # Rounded to the microsecond, so that the order of adding can't be seen in the last bits.
-        self.vu_seconds = round(self.vu_seconds + other.vu_seconds, 6)
-        self.sent += other.sent
-        self.received += other.received
-        for name, histogram in other.endpoints.items():
-            self.endpoints.setdefault(name, Histogram()).merge(histogram)
-        for kind, n in other.errors.items():
-            self.errors[kind] = self.errors.get(kind, 0) + n
+    def merge(self, *others: Slice) -> None:
+        """Add other slices' samples to this one's."""
+        self.duration.merge(*(other.duration for other in others))
+        for other in others:
+            self.requests += other.requests
+            self.failed += other.failed
+            self.iterations += other.iterations
+            self.dropped += other.dropped
+            # Rounded to the microsecond, so that the order of adding can't be seen in the last bits.
+            self.vu_seconds = round(self.vu_seconds + other.vu_seconds, 6)
+            self.sent += other.sent
+            self.received += other.received
+            for kind, n in other.errors.items():
+                self.errors[kind] = self.errors.get(kind, 0) + n
+        for name, histograms in grouped(other.endpoints for other in others).items():
+            self.endpoints.setdefault(name, Histogram()).merge(*histograms)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; what is zero or empty is left out."""
@@ -82,7 +86,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@dataclass
+@dataclass(slots=True)
 class Slices:
     """Slices by index: slice `i` covers `[i * width, (i + 1) * width)` seconds of the run."""
 
@@ -108,14 +112,18 @@ class Slices:
             coarse.setdefault(index // factor, Slice()).merge(piece)
         self.width, self.by_index = width, coarse
 
-    def merge(self, other: Slices) -> None:
-        """Add another runner's slices, at the coarser of the two widths."""
-        width = max(self.width, other.width)
+    def merge(self, *others: Slices) -> None:
+        """Add other runners' slices, at the coarsest of all widths."""
+        width = max([self.width, *(other.width for other in others)])
         if self.width < width:
             self.coarsen(width)
-        factor = width // other.width
-        for index, piece in other.by_index.items():
-            self.by_index.setdefault(index // factor, Slice()).merge(piece)
+        pieces: dict[int, list[Slice]] = {}
+        for other in others:
+            factor = width // other.width
+            for index, piece in other.by_index.items():
+                pieces.setdefault(index // factor, []).append(piece)
+        for index, several in pieces.items():
+            self.by_index.setdefault(index, Slice()).merge(*several)
 
     def to_json(self) -> dict[str, Any]:
         """`{width, slices: {index: slice}}`, indexes ascending."""
@@ -128,3 +136,15 @@ class Slices:
         if type(width) is not int or width < 1 or width & (width - 1):
             raise ValueError("a slice's width is a power of two")
         return cls(width, {count(int(i)): Slice.from_json(piece) for i, piece in document["slices"].items()})
+
+
+def grouped(tables: Iterable[Mapping[_K, _V]]) -> dict[_K, list[_V]]:
+    """The values of each key over all tables."""
+    out: dict[_K, list[_V]] = {}
+    for table in tables:
+        for key, value in table.items():
+            if key in out:
+                out[key].append(value)
+            else:
+                out[key] = [value]
+    return out

@@ -13,7 +13,7 @@ from loadgate.metrics.measurement import Measurement
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERSION = 1
+VERSION = 2
 
 
 class SnapshotError(ValueError):

@@ -11,7 +11,7 @@ import zstandard
 from loadgate.metrics import Health, Measurement
 from loadgate.verdict import Verdict, summarise, summarise_endpoints
 
-VERSION = 1
+VERSION = 2
 LARGEST = 64 * 1024 * 1024
 """Bytes that a stored result may unpack to; more is no result of ours but a bomb."""
 
