@@ -33,6 +33,6 @@ def set_up(form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # kopf tells of every handler's success, and httpx of every scrape: of interest only when something is searched.
-    for noisy in ("kopf", "httpx", "httpcore", "asyncio"):
+    # kopf tells of every handler's success: of interest only when something is searched.
+    for noisy in ("kopf", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)

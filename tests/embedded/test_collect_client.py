@@ -2,21 +2,17 @@
 
 import asyncio
 
-import httpx
 import pytest
 import zstandard
+from fake_exchange import exchange_of, reply
 
 from loadgate.control import BlockReport, BlockState, RunnerReport, RunnerState, Start
 from loadgate.metrics import Measurement, Snapshot
 from loadgate_operator.collect import ClientLimits, Runner, RunnerClient
 from loadgate_operator.collect.client import RunnerFaultError, decompressed
+from loadgate_operator.collect.exchange import Answer, ExchangeError
 
 RUNNER = Runner(run="r-1", index=0, uid="u-0", url="http://10.0.0.1:9119", token="secret-token")
-
-
-def reply(status, content=b"", headers=None):
-    """An answer whose body has yet to be read, as one from a network has."""
-    return httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
 
 
 def report(**fields):
@@ -29,7 +25,7 @@ def snapshot(**fields):
 
 
 def client_of(handler, **limits):
-    return RunnerClient(ClientLimits(**limits), httpx.MockTransport(handler))
+    return RunnerClient(ClientLimits(**limits), exchange_of(handler))
 
 
 async def test_calls_carry_the_token_and_the_message():
@@ -37,7 +33,7 @@ async def test_calls_carry_the_token_and_the_message():
     seen = []
 
     async def handler(request):
-        seen.append((request.method, request.url.path, request.headers["authorization"], request.content))
+        seen.append((request.method, request.url, request.headers["Authorization"], request.body))
         return reply(200, content=report().encode())
 
     async with client_of(handler) as client:
@@ -45,8 +41,8 @@ async def test_calls_carry_the_token_and_the_message():
         message = Start(run="r-1", in_seconds=0.5, offset=0.0, setup={"a": 1})
         await client.start(RUNNER, lambda: message)
     assert seen == [
-        ("GET", "/state", "Bearer secret-token", b""),
-        ("POST", "/start", "Bearer secret-token", message.encode()),
+        ("GET", f"{RUNNER.url}/state", "Bearer secret-token", None),
+        ("POST", f"{RUNNER.url}/start", "Bearer secret-token", message.encode()),
     ]
 
 
@@ -64,8 +60,8 @@ async def test_a_snapshot_may_be_compressed(encoding):
     sent = zstandard.compress(data) if encoding == "zstd" else data
 
     async def handler(request):
-        assert request.url.params["view"] == "full"
-        return reply(200, content=sent, headers={"content-encoding": encoding})
+        assert request.query == "view=full"
+        return reply(200, content=sent, encoding=encoding)
 
     async with client_of(handler) as client:
         assert (await client.snapshot(RUNNER, "full")).sequence == 1
@@ -82,27 +78,20 @@ async def raising(error):
         (lambda _: reply(200, content=b"[]"), "garbage"),
         (lambda _: reply(200, content=b'{"run": "r-1"}'), "garbage"),
         (lambda _: reply(200, content=b"\xff\xfe"), "garbage"),
-        (lambda _: reply(200, content=b"x", headers={"content-encoding": "zstd"}), "garbage"),
-        (lambda _: reply(200, content=b"x", headers={"content-encoding": "br"}), "br"),
+        (lambda _: reply(200, content=b"x", encoding="zstd"), "garbage"),
+        (lambda _: reply(200, content=b"x", encoding="br"), "br"),
         (lambda _: reply(200, content=report(run="r-2").encode()), "wrong run"),
         (lambda _: reply(200, content=report(uid="u-9").encode()), "wrong runner"),
         (lambda _: reply(409, content=b"another run"), "status 409: another run"),
         (lambda _: reply(401), "status 401"),
-        (lambda _: reply(302, headers={"location": "http://elsewhere/"}), "status 302"),
+        (lambda _: reply(302), "status 302"),
         (lambda _: reply(200, content=b"x" * 2000), "more than 1,000 bytes"),
-        (lambda _: raising(httpx.ConnectError("no")), "connection refused"),
-        (lambda _: raising(httpx.RemoteProtocolError("closed")), "RemoteProtocolError"),
-        (lambda _: raising(httpx.ReadError("reset")), "ReadError"),
+        (lambda _: raising(ExchangeError("connection refused")), "connection refused"),
     ],
 )
 async def test_whatever_goes_wrong_is_one_error_with_a_reason(handler, words):
     """Garbage, the wrong run, refusal, and answers without end are all a RunnerFaultError that says what happened."""
-
-    async def answer(request):
-        result = handler(request)
-        return await result if asyncio.iscoroutine(result) else result
-
-    async with client_of(answer, wire_bytes=1000) as client:
+    async with client_of(handler, wire_bytes=1000) as client:
         with pytest.raises(RunnerFaultError, match=words):
             await client.state(RUNNER)
 
@@ -131,7 +120,7 @@ async def test_a_trickle_does_not_outlast_the_limit():
             await asyncio.sleep(1)
             yield b"x"
 
-    async with client_of(lambda _: httpx.Response(200, content=trickle()), seconds=5.0) as client:
+    async with client_of(lambda _: Answer(200, "identity", trickle()), seconds=5.0) as client:
         with pytest.raises(RunnerFaultError, match="no answer within 5s"):
             await client.state(RUNNER)
 

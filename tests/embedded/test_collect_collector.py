@@ -4,10 +4,10 @@ import asyncio
 import base64
 import random
 
-import httpx
 import orjson
 import pytest
 import zstandard
+from fake_exchange import exchange_of, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +16,6 @@ from loadgate.metrics import Histogram, Measurement, RequestStats, Snapshot, tag
 from loadgate_operator.collect import ClientLimits, Collector, Runner, RunnerClient
 
 TAGS = tags_of(name="a")
-
-
-def reply(status, content=b"", headers=None):
-    """An answer whose body has yet to be read, as one from a network has."""
-    return httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
 
 
 def measurement(requests):
@@ -58,9 +53,9 @@ class FakeRunner:
         await asyncio.sleep(self.latency)
         if self.broken:
             return reply(500)
-        if request.url.path == "/snapshot":
+        if request.path == "/snapshot":
             return reply(200, content=snapshot_of(self.runner, self.sequence, self.requests, self.state).encode())
-        self.messages.append((request.url.path, orjson.loads(request.content or b"{}")))
+        self.messages.append((request.path, orjson.loads(request.body or b"{}")))
         report = RunnerReport(
             run=self.runner.run, index=self.runner.index, uid=self.runner.uid, state=self.state, sequence=self.sequence
         )
@@ -71,9 +66,9 @@ def collector_of(*fakes, clock=lambda: 0.0, **limits):
     by_host = {f"runner-{fake.runner.index}": fake for fake in fakes}
 
     async def handler(request):
-        return await by_host[request.url.host].answer(request)
+        return await by_host[request.host].answer(request)
 
-    return Collector(RunnerClient(ClientLimits(**limits), httpx.MockTransport(handler)), clock)
+    return Collector(RunnerClient(ClientLimits(**limits), exchange_of(handler)), clock)
 
 
 async def test_a_runner_that_has_not_begun_has_no_snapshot():

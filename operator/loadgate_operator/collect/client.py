@@ -1,16 +1,14 @@
-"""HTTP to one runner: bounded in time and in size, and every way it can go wrong is one exception with a reason.
-
-httpx stays behind this module, so that another client of the same shape is a change here only.
-"""
+"""Calls to one runner: bounded in time and in size, and every way they can go wrong is one exception with a reason."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, Self
 
-import httpx
 import zstandard
 
 from loadgate.control import (
@@ -31,9 +29,10 @@ from loadgate.control import (
     Teardown,
 )
 from loadgate.metrics import Snapshot, SnapshotError
+from loadgate_operator.collect.exchange import Answer, Exchange, ExchangeError, Http
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from types import TracebackType
 
     from loadgate_operator.collect.answers import Runner
@@ -65,25 +64,21 @@ class ClientLimits:
 class RunnerClient:
     """Calls of the control contract, for any runner. Use it as an async context."""
 
-    def __init__(self, limits: ClientLimits | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, limits: ClientLimits | None = None, exchange: Exchange | None = None) -> None:
         self._limits = limits or ClientLimits()
         self._slots = asyncio.Semaphore(self._limits.concurrency)
-        # No proxy and no credentials from the environment: runners are reached directly, by address.
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - asyncio.timeout bounds each whole call, which httpx can't
-            limits=httpx.Limits(max_keepalive_connections=self._limits.concurrency),
-        )
+        self._stack = contextlib.AsyncExitStack()
+        self._http: Exchange = exchange or Http(self._limits.concurrency)
 
     async def __aenter__(self) -> Self:
+        if isinstance(self._http, Http):
+            await self._stack.enter_async_context(self._http)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._stack.aclose()
 
     async def state(self, runner: Runner) -> RunnerReport:
         """The runner's state. Raises RunnerFaultError, as all calls do."""
@@ -152,25 +147,23 @@ class RunnerClient:
         async with self._slots:
             try:
                 async with asyncio.timeout(limit):
-                    return await self._exchange(method, runner.url + path, headers, body() if body else b"")
+                    return await self._exchange(method, runner.url + path, headers, body() if body else None)
             except TimeoutError as error:
                 raise RunnerFaultError(f"no answer within {limit:g}s") from error
-            except httpx.ConnectError as error:
-                raise RunnerFaultError("connection refused") from error
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-                raise RunnerFaultError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            except ExchangeError as error:
+                raise RunnerFaultError(str(error)) from error
 
-    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
-        async with self._http.stream(method, url, headers=headers, content=body) as response:
-            data = await self._bounded(response.aiter_raw())
-            if response.status_code != httpx.codes.OK:
+    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> bytes:
+        async with self._http(method, url, headers, body) as answer:
+            data = await self._bounded(answer)
+            if answer.status != HTTPStatus.OK:
                 words = data[:200].decode(errors="replace").strip()
-                raise RunnerFaultError(f"status {response.status_code}: {words}".rstrip(": "))
-            return self._plain(data, response.headers.get("content-encoding", "identity"))
+                raise RunnerFaultError(f"status {answer.status}: {words}".rstrip(": "))
+            return self._plain(data, answer.encoding)
 
-    async def _bounded(self, chunks: AsyncIterator[bytes]) -> bytes:
+    async def _bounded(self, answer: Answer) -> bytes:
         data = bytearray()
-        async for chunk in chunks:
+        async for chunk in answer.chunks:
             data += chunk
             if len(data) > self._limits.wire_bytes:
                 raise RunnerFaultError(f"an answer of more than {self._limits.wire_bytes:,} bytes")
