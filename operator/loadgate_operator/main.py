@@ -15,6 +15,7 @@ from loadgate.api.defaults import load_pods
 from loadgate.api.faults import InvalidSpec
 from loadgate.api.pods import PodTemplate
 from loadgate.api.yamltree import MAX_BYTES
+from loadgate_operator import garbage, lag
 from loadgate_operator.api_metrics import ApiMetrics
 from loadgate_operator.cluster.kubernetes import Api, ConnectionFaultError, KubernetesCluster, Scope, connect
 from loadgate_operator.cluster.kubernetes.api import NotFoundError
@@ -97,6 +98,7 @@ class Operator:
         """Do what an operator does; ends where something broke."""
         from loadgate_operator.handlers import watch  # noqa: PLC0415 - kopf takes a second, and must come after KUBECONFIG
 
+        garbage.calm()
         await _check(api, self._flags.namespaces)
         self._api_metrics.leading(leads=True)
         clock = _clock(api)
@@ -116,6 +118,7 @@ class Operator:
                 _then(watch(self._connection, cluster, self._flags.namespaces, ready), 1),
                 self._take_signals_back(ready),
                 _then(cluster.run(), 1),
+                _then(lag.watch(self._metrics.lagged), 1),
                 _then(self._observe(cluster), 1),
                 _then(self._reconcile(cluster, reconciler), 1),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 import loadgate
 from loadgate.api.conditions import Phase
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+_LAG = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class OperatorMetrics:
@@ -38,6 +39,13 @@ class OperatorMetrics:
         self._scrapes = self._counter(
             "loadgate_runner_scrapes", "Polls of runners, by whether they were answered.", "result"
         )
+        self._lag = Histogram(
+            "loadgate_loop_lag_seconds",
+            "By how much each tenth of a second came too late for the operator's event loop.",
+            buckets=_LAG,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
         self._tests = Gauge("loadgate_loadtests", "LoadTests, by phase.", ["phase"], registry=self.registry)
         self._verdict = Gauge(
             "loadgate_loadtest_verdict",
@@ -63,6 +71,10 @@ class OperatorMetrics:
         """So many runners answered a poll, and so many didn't."""
         self._scrapes.labels("success").inc(answered)
         self._scrapes.labels("error").inc(silent)
+
+    def lagged(self, seconds: float) -> None:
+        """The event loop was so late."""
+        self._lag.observe(seconds)
 
     def observe(self, key: Key, obj: Mapping[str, Any] | None) -> None:
         """A LoadTest or a budget is as it is now, or gone: what is gone leaves no series behind."""
