@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 """Bytes of a count, and the array that holds such."""
 
+
 @dataclass(slots=True)
 class Lanes:
     """The counts of the buckets from `first` on, each of `width` bytes, the least byte first.
