@@ -21,6 +21,7 @@ from loadgate.metrics import (
 from loadgate.metrics.measurement import CounterStats, GaugeStats, TrendStats
 from loadgate.metrics.slices import MOST_SLICES
 
+EMPTY = Histogram().to_json()
 FEW = st.lists(st.integers(0, 10**6), max_size=4).map(Histogram)
 CLOSE = st.lists(st.integers(1000, 1100), min_size=20, max_size=40).map(Histogram)
 
@@ -73,7 +74,7 @@ def json_of(measurement):
     document = measurement.to_json()
     for piece in document["slices"]["slices"].values():
         for name, histogram in list(piece.get("endpoints", {}).items()):
-            if not histogram.get("b", True):
+            if histogram == EMPTY:
                 del piece["endpoints"][name]
         if not piece.get("endpoints", True):
             del piece["endpoints"]

@@ -9,7 +9,10 @@ associative and bit-identical in any order, which t-digests and the like are not
 from __future__ import annotations
 
 import math
+from base64 import b64encode
+from binascii import a2b_base64
 from itertools import chain
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from loadgate.metrics.fields import MOST, count
@@ -157,27 +160,36 @@ class Histogram:
         """How many samples lie in buckets whose midpoint is at most `us` microseconds."""
         return sum(n for index, n in self.counts.items() if value_of(index) <= us)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any] | str:
         """`{sum, min, max, b: [index, count, index, count, …]}` with indexes ascending.
 
-        Where samples lie close, the buckets are written as lanes (see there) in place of `b`, which is shorter.
+        Where samples lie close, a text in base64, which is shorter: sum, minimum, maximum (8 bytes each, the least
+        first), the first bucket (2), the width of a count (1), and the counts of that bucket and those after it.
         """
-        plain = {"sum": self.total, "min": self.minimum, "max": self.maximum}
         counts = self.counts
-        if counts and (lanes := Lanes.of(counts)).size <= lanes.size_as_pairs(len(counts)):
-            return plain | lanes.to_json()
-        return {**plain, "b": list(chain.from_iterable(sorted(counts.items())))}
+        if counts and (lanes := Lanes.of(counts)).is_short(len(counts)):
+            head = _HEAD.pack(self.total, self.minimum, self.maximum, lanes.first, lanes.width)
+            return b64encode(head + lanes.data).decode()
+        pairs = list(chain.from_iterable(sorted(counts.items())))
+        return {"sum": self.total, "min": self.minimum, "max": self.maximum, "b": pairs}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Histogram:
+    def from_json(cls, document: Any) -> Histogram:
         """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for anything that no histogram writes."""
         self = cls()
         self._count = None
-        self.total, self.minimum, self.maximum = (count(document[name]) for name in ("sum", "min", "max"))
-        if "b" in document:
-            self._counts = _read_pairs(document["b"])
+        if isinstance(document, str):
+            data = a2b_base64(document, strict_mode=True)
+            if len(data) <= _HEAD.size:
+                raise ValueError("a histogram's text is too short")
+            self.total, self.minimum, self.maximum, first, width = _HEAD.unpack_from(data)
+            if self.total > MOST or self.minimum > MOST or self.maximum > MOST:
+                raise ValueError("a histogram's sum, minimum or maximum is more than any run makes")
+            self._lanes = Lanes(first, width, data[_HEAD.size :])
+            self._lanes.check(BUCKETS)
         else:
-            self._lanes = Lanes.from_json(document, BUCKETS)
+            self.total, self.minimum, self.maximum = (count(document[name]) for name in ("sum", "min", "max"))
+            self._counts = _read_pairs(document["b"])
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -187,6 +199,10 @@ class Histogram:
 
     def __repr__(self) -> str:
         return f"Histogram(count={self.count}, p50={self.quantile(0.5):.0f}µs, max={self.maximum}µs)"
+
+
+_HEAD = Struct("<QQQHB")
+"""Sum, minimum, maximum, first bucket, bytes of a count."""
 
 
 def _add(counts: dict[int, int], pairs: Iterable[tuple[int, int]]) -> None:

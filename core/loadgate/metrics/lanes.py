@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from base64 import b64encode
-from binascii import a2b_base64
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loadgate.metrics.fields import MOST
 
@@ -21,6 +19,9 @@ if TYPE_CHECKING:
 
 _WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 """Bytes of a count, and the array that holds such."""
+
+_AT_ONCE = 128
+"""So many lanes of one byte add up to lanes of two, which are added in half the time that four take."""
 
 
 @dataclass(slots=True)
@@ -41,14 +42,9 @@ class Lanes:
         width = _width_for(max(counts.values()))
         return cls(first, width, _bytes(array(_WIDTHS[width], map(counts.get, range(first, last + 1), repeat(0)))))
 
-    @property
-    def size(self) -> int:
-        """Characters that they take as JSON, without what is fixed."""
-        return len(self.data) * 4 // 3
-
-    def size_as_pairs(self, buckets: int) -> int:
-        """Characters that so many buckets take as pairs of index and count, with their commas."""
-        return buckets * (5 + 2 * self.width)
+    def is_short(self, buckets: int) -> bool:
+        """Whether they are written in fewer characters than so many buckets as pairs of numbers."""
+        return len(self.data) * 4 // 3 <= buckets * (5 + 2 * self.width)
 
     def total(self) -> int:
         """Samples of all buckets."""
@@ -58,26 +54,22 @@ class Lanes:
         """Buckets that have samples, and how many."""
         return ((index, n) for index, n in enumerate(_counts(self.data, self.width), self.first) if n)
 
-    def to_json(self) -> dict[str, Any]:
-        """`{at: the first bucket, w: bytes of a count, lanes: the counts in base64}`."""
-        return {"at": self.first, "w": self.width, "lanes": b64encode(self.data).decode()}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any], buckets: int) -> Lanes:
-        """Read what `to_json` wrote, of a histogram with so many buckets. Raises KeyError, TypeError or ValueError."""
-        first, width = document["at"], document["w"]
-        data = a2b_base64(document["lanes"], strict_mode=True)
+    def check(self, buckets: int) -> None:
+        """Raise ValueError unless they are lanes of a histogram with so many buckets, as `of` makes them."""
+        first, width, data = self.first, self.width, self.data
         if width not in _WIDTHS or len(data) % width or not any(data[:width]):
             raise ValueError("a histogram's lanes are 1, 2, 4 or 8 bytes wide, and the first is not empty")
-        if type(first) is not int or not 0 <= first <= buckets - len(data) // width:
-            raise ValueError("a histogram's buckets lie beyond its ends")
+        if first + len(data) // width > buckets:
+            raise ValueError("a histogram's buckets lie beyond its end")
         if width == max(_WIDTHS) and max(_counts(data, width)) > MOST:
             raise ValueError("more samples in one bucket than any run makes")
-        return cls(first, width, data)
 
     @classmethod
     def added(cls, several: Sequence[Lanes]) -> Lanes:
         """What all of them hold; there must be one."""
+        if len(several) > _AT_ONCE:
+            parts = range(0, len(several), _AT_ONCE)
+            return cls.added([cls.added(several[begin : begin + _AT_ONCE]) for begin in parts])
         first = min([one.first for one in several])
         # No count is more than all of them could be at most, so no lane overflows into the next.
         width = _width_for(sum([(1 << 8 * one.width) - 1 for one in several]))

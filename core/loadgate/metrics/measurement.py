@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from loadgate.metrics.fields import count, measure, number, text
@@ -188,21 +189,21 @@ class TrendStats:
         """Add others' samples."""
         self.values.merge(*(other.values for other in others))
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+    def to_json(self) -> dict[str, Any] | str:
+        """A histogram's document."""
         return self.values.to_json()
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:
+    def from_json(cls, document: Any) -> Self:
         """Read what `to_json` wrote."""
         return cls(Histogram.from_json(document))
 
 
 class _Stats(Protocol):
     def merge(self, *others: Self) -> None: ...
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> Any: ...
     @classmethod
-    def from_json(cls, document: dict[str, Any], /) -> Self: ...
+    def from_json(cls, document: Any, /) -> Self: ...
 
 
 _K = TypeVar("_K", bound="Hashable")
@@ -282,10 +283,10 @@ class Measurement:
         vus, vus_max, elapsed = count(document["vus"]), count(document["vus_max"]), measure(document["elapsed"])
         out = cls(vus=vus, vus_max=vus_max, elapsed=elapsed)
         for name, read in _TAGGED.items():
-            getattr(out, name).update({_read_tags(row): read(row["stats"]) for row in document[name]})
+            getattr(out, name).update({_tags(row): read(row["stats"]) for row in document[name]})
         for name, read in _NAMED.items():
             rows = document[name]
-            getattr(out, name).update({(text(row["name"]), _read_tags(row)): read(row["stats"]) for row in rows})
+            getattr(out, name).update({(text(row["name"]), _tags(row)): read(row["stats"]) for row in rows})
         if "slices" in document:
             out.slices = Slices.from_json(document["slices"])
         return out
@@ -304,8 +305,14 @@ _NAMED: dict[str, Callable[[dict[str, Any]], _Stats]] = {
 }
 
 
-def _read_tags(row: dict[str, Any]) -> Tags:
-    return tags_of({text(key): text(value) for key, value in row["tags"].items()})
+def _tags(row: dict[str, Any]) -> Tags:
+    return _read_tags(tuple(row["tags"].items()))
+
+
+@lru_cache(maxsize=2_000)
+def _read_tags(pairs: tuple[tuple[str, str], ...]) -> Tags:
+    """Tags that were read, checked; the same ones, which every runner sends each time, are one object."""
+    return tuple(sorted((text(key), text(value)) for key, value in pairs))
 
 
 def _by_tags(table: Mapping[Tags, _Stats]) -> list[dict[str, Any]]:
