@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -245,6 +246,9 @@ class World:
     changes: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
+    live_writes: float = Options.live_writes
+    calls: Counter[str] = field(default_factory=Counter)
+    """What was asked of the API server; reads come from a cache, but for those that are counted here."""
     settings: RunnerSettings = field(default_factory=RunnerSettings)
 
     def __post_init__(self) -> None:
@@ -258,7 +262,7 @@ class World:
     def restart(self) -> None:
         """A new operator that remembers nothing."""
         self.collector = Collector(_Client(self), lambda: self.now)
-        options = Options(settings=Settings(targets=Targets(self.targets)))
+        options = Options(settings=Settings(targets=Targets(self.targets)), live_writes=self.live_writes)
         self.operator = Reconciler(_Port(self), self.collector, self.settings, clock=lambda: self.now, options=options)
 
     # what users do
@@ -497,6 +501,8 @@ class _Port:
         return copied(self._world.objects.get(Key(kind, namespace, name)))
 
     async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        if kind is Kind.EVENT:
+            self._world.calls["list events"] += 1
         found = self._pods() if kind is Kind.POD else self._objects(kind, namespace)
         wanted = (labels or {}).items()
         return [copied(obj) for obj in found if wanted <= (obj["metadata"].get("labels") or {}).items()]
@@ -522,16 +528,19 @@ class _Port:
             }
 
     async def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
+        self._world.calls[f"apply {obj['kind']}"] += 1
         self._world.touch()
         if (self._world.refuse_jobs and obj["kind"] == "Job") or (self._world.refuse_results and "binaryData" in obj):
             raise RefusedError("no pods here")
         return self._world.apply(obj)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str | None = None) -> None:
+        self._world.calls[f"delete {kind}"] += 1
         self._world.touch()
         self._world.remove(Key(kind, namespace, name))
 
     async def write_status(self, key: Key, status: Mapping[str, Any], *, version: str | None = None) -> None:
+        self._world.calls["write status"] += 1
         self._world.touch()
         if self._world.refuse_statuses:
             self._world.refuse_statuses -= 1
@@ -545,6 +554,7 @@ class _Port:
                     watcher(self._world)
 
     async def record_event(self, about: dict[str, Any], event_type: str, reason: str, message: str) -> None:
+        self._world.calls["record event"] += 1
         if self._world.refuse_events:
             raise RefusedError("events are forbidden")
         self._world.events.append((event_type, reason, message))
@@ -553,6 +563,7 @@ class _Port:
         return f"http://{pod['metadata']['uid']}"
 
     async def logs(self, pod: dict[str, Any], *, limit: int = 1 << 20) -> str:
+        self._world.calls["logs"] += 1
         seen = self._world.pods[pod["metadata"]["uid"]]
         if seen.phase != "Succeeded":
             return "killed"
