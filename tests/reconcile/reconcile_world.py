@@ -134,6 +134,12 @@ class Pod:
         """Whether it makes load now."""
         return self.phase == "Running" and self.state in (RunnerState.RUNNING, RunnerState.STOPPING)
 
+    def deny(self, now: float) -> None:
+        """It was led to where load may not go: it denies the connection and ends by itself."""
+        self.denied += 1
+        if self.state is RunnerState.RUNNING:
+            self.state, self.ends_at = RunnerState.STOPPING, min(self.ends_at or now, now + 3)
+
     def step(self, now: float) -> None:
         """What happens by itself until `now`."""
         if self.phase != "Running":
@@ -243,6 +249,7 @@ class World:
     starts: list[tuple[str, int, str]] = field(default_factory=list)
     watch_ends: bool = False
     targets: tuple[str, ...] = ()
+    made_under: set[tuple[str, ...]] = field(default_factory=set)
     changes: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     acks: set[tuple[str, bool]] = field(default_factory=set)
     watchers: list[Callable[[World], None]] = field(default_factory=list)
@@ -302,6 +309,8 @@ class World:
         if "uid" in meta and (before is None or before["metadata"]["uid"] != meta["uid"]):
             raise ConflictError(f"{key} is another one")
         if before is None:
+            if key.kind is Kind.JOB:
+                self.made_under.add(self.targets)
             self.count += 1
             meta |= {"uid": f"u{self.count}", "generation": 1, "creationTimestamp": timestamp(self.now)}
             if key.kind in (Kind.LOAD_TEST, Kind.PERFORMANCE_BUDGET):

@@ -33,6 +33,9 @@ ROWS = {
     }.items()
     for phase in phases
 }
+ANYWHERE: tuple[str, ...] = ()
+ELSEWHERE = ("other.example",)
+"""Rules on where load may go that the test's target is in, and that it isn't in."""
 TYPES = ("Reconciling", "Stalled", "Ready", "Complete", "Passed")
 SCENARIO: dict[str, Any] = load_test()["spec"]["scenarios"][0]
 STEPS = [{"request": {"name": "seed", "url": "/seed"}, "extract": {"id": {"json": "$.id"}}}]
@@ -103,6 +106,7 @@ class Laws:
         assert requests >= (WHOLE - 1) * count, "but for a hundredth that a start may be late"
         chosen = {runner.uid for runner in result.runners}
         assert all(pod.complete and pod.begins == 1 for pod in world.ever if pod.uid in chosen)
+        assert not any(pod.denied for pod in world.ever if pod.uid in chosen), "nothing passes that was led elsewhere"
 
     def _stored(self, world: World) -> None:
         """What was measured stays what it is, however often it is judged."""
@@ -121,6 +125,7 @@ class Laws:
         run = world.status.get("run") or {}
         if loading and TEST in world.objects and run.get("finishedAt"):
             assert run["id"] not in loading, "no load under a finished status"
+        assert world.made_under <= {ANYWHERE}, "no Job is made by rules that the target isn't in"
         begun = Counter((pod.run, pod.index) for pod in world.ever if pod.begins)
         assert all(n == 1 for n in begun.values()), "each index of a run begins once"
         assert all(pod.begins <= 1 for pod in world.ever)
@@ -140,6 +145,8 @@ class Laws:
         status, raw = world.status, world.objects[TEST]
         assert status["observedGeneration"] == raw["metadata"]["generation"]
         if world.conditions.get("Stalled", ("", ""))[1] in ("InvalidSpec", "Suspended", "BudgetNotFound"):
+            return
+        if world.targets == ELSEWHERE and world.conditions.get("Stalled", ("", ""))[1] == "TargetNotAllowed":
             return
         assert Phase(status["phase"]).is_final, status
         wanted = spec_hash(validate_loadtest(raw), Inputs(), status["run"]["specHash"])
@@ -204,17 +211,19 @@ def _hurt(world: World, number: int) -> None:
     if not live:
         return
     pod = live[number % len(live)]
-    match number % 6:
+    match number % 7:
         case 0:
             pod.phase = "Failed"
         case 1 | 2:
             world.remove(Key(Kind.POD, NAMESPACE, pod.name))
         case 3:
-            pod.mute_until = world.now + (20, 40, 1e6)[number // 6 % 3]
+            pod.mute_until = world.now + (20, 40, 1e6)[number // 7 % 3]
         case 4:
             pod.stuck = True
-        case _:
+        case 5:
             pod.slow_ms = 2000
+        case _ if pod.loads:
+            pod.deny(world.now)
 
 
 def _disturb(world: World, number: int) -> None:
@@ -266,6 +275,12 @@ def _inputs(world: World, number: int) -> None:
         world.remove(Key(Kind.CONFIG_MAP, NAMESPACE, "rows"))
 
 
+def _rules(world: World, number: int) -> None:
+    """The platform restarts its operator with other rules on where load may go."""
+    world.targets = ELSEWHERE if number % 3 == 0 else ANYWHERE
+    world.restart()
+
+
 OPERATIONS = {
     "inputs": _inputs,
     "interrupt": lambda world, _: world.interrupt(),
@@ -279,6 +294,7 @@ OPERATIONS = {
     "budget": _budget,
     "delete": _delete,
     "restart": lambda world, _: world.restart(),
+    "rules": _rules,
 }
 
 
@@ -302,6 +318,7 @@ WEIGHTS = {
     "restart": 1,
     "inputs": 1,
     "interrupt": 1,
+    "rules": 1,
 }
 SPECS: list[dict[str, Any]] = [
     {},

@@ -146,7 +146,9 @@ def test_a_run_that_was_led_elsewhere_ends_at_once_and_never_passes(world: World
     """One runner that denied a connection ends the load of all, and the verdict says where it led and what to change."""
     world.put(at("http://elsewhere.example", runners={"count": 3}))
     world.until(Phase.Running)
-    world.live()[1].denied = 4
+    pod = world.live()[1]
+    pod.deny(world.now)
+    pod.denied = 4
     began = world.now
     status = world.settle()
     assert world.now - began < 20
