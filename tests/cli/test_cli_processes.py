@@ -168,6 +168,17 @@ def test_invalid_exits_2_and_starts_nothing(manifest: Path):
     assert "nothing was started" in done.stderr
 
 
+def test_load_that_may_not_go_there_exits_2(manifest: Path):
+    """A target that `--allowed-target` rules out starts nothing, and one that it lists runs; a rule that is none is told."""
+    done = loadgate("run", manifest, "--allowed-target", "10.0.0.0/8", "--allowed-target", "*.shop")
+    assert (done.returncode, "TargetNotAllowed: spec.target.url" in done.stdout) == (2, True), done.stdout
+    assert "it may go to 10.0.0.0/8, *.shop" in done.stdout
+    done = loadgate("run", manifest, "--allowed-target", "127.0.0.0/8")
+    assert done.returncode == 0, done.stderr
+    done = loadgate("run", manifest, "--allowed-target", "shop:80")
+    assert (done.returncode, "no port" in done.stderr) == (2, True)
+
+
 def test_inconclusive_exits_3_and_says_why(manifest: Path):
     """A limit that has nothing to judge is no pass."""
     done = loadgate("run", manifest, "--set", 'spec.thresholds={"http_req_duration{status:500}": ["p(95)<500"]}')
