@@ -170,6 +170,16 @@ def test_denials_never_pass_where_nothing_was_asked_for(world: World) -> None:
     assert world.conditions["Stalled"] == ("True", "ConnectionDenied")
 
 
+def test_a_run_that_was_led_elsewhere_is_not_tried_again(world: World) -> None:
+    """`onInconclusive` is for what may go better another time."""
+    world.put(at("http://elsewhere.example", onInconclusive={"retries": 3}))
+    world.until(Phase.Running)
+    world.live()[0].deny(world.now)
+    status = world.settle()
+    assert (status["run"]["number"], status["phase"]) == (1, "Inconclusive")
+    assert world.conditions["Stalled"] == ("True", "ConnectionDenied")
+
+
 def test_denials_cannot_be_tolerated(world: World) -> None:
     """`tolerateDoubts` is the test's own word, and this isn't the test's to say."""
     world.put(at("http://a.shop.svc", tolerateDoubts=["ConnectionDenied"]))

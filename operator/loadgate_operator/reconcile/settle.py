@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from loadgate.api.conditions import Cause, Outcome, Phase, Reason
+from loadgate.api.conditions import Cause, DoubtReason, Outcome, Phase, Reason
 from loadgate.api.status import HistoryEntry, LoadTestStatus, RunnersStatus, RunStatus
 from loadgate_operator.reconcile import summarise
 from loadgate_operator.reconcile.clean import clean
@@ -73,10 +73,14 @@ def _cause(view: View, *, just_over: bool) -> Cause | None:
         return cause_of_change(run.spec_hash, view.wanted)
     if run.verdict is Outcome.Aborted:
         return None if view.held else Cause.Resumed
-    retries = view.test.spec.on_inconclusive.retries
-    if just_over and run.verdict is Outcome.Inconclusive and run.attempt <= retries and not view.held:
-        return Cause.Retry
-    return None
+    return Cause.Retry if just_over and not view.held and _is_worth_another(view, run) else None
+
+
+def _is_worth_another(view: View, run: RunStatus) -> bool:
+    """Whether an inconclusive run is to be tried again. One that was led to where load may not go would be again."""
+    denied = any(doubt.reason is DoubtReason.ConnectionDenied for doubt in view.status.doubts)
+    tries_left = run.attempt <= view.test.spec.on_inconclusive.retries
+    return run.verdict is Outcome.Inconclusive and tries_left and not denied
 
 
 def _claim(view: View, cause: Cause) -> Decision:
