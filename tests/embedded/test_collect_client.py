@@ -86,12 +86,13 @@ async def raising(error):
         (lambda _: reply(401), "status 401"),
         (lambda _: reply(302), "status 302"),
         (lambda _: reply(200, content=b"x" * 2000), "more than 1,000 bytes"),
+        (lambda _: reply(200, content=b"[{}" * 50), "more than 60 parts"),
         (lambda _: raising(ExchangeError("connection refused")), "connection refused"),
     ],
 )
 async def test_whatever_goes_wrong_is_one_error_with_a_reason(handler, words):
     """Garbage, the wrong run, refusal, and answers without end are all a RunnerFaultError that says what happened."""
-    async with client_of(handler, wire_bytes=1000) as client:
+    async with client_of(handler, wire_bytes=1000, parts=60) as client:
         with pytest.raises(RunnerFaultError, match=words):
             await client.state(RUNNER)
 

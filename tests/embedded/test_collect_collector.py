@@ -45,6 +45,7 @@ class FakeRunner:
         self.requests = 0
         self.latency = 0.0
         self.broken = False
+        self.mumbles = False
         self.messages = []
         self.received = []
 
@@ -53,6 +54,8 @@ class FakeRunner:
         await asyncio.sleep(self.latency)
         if self.broken:
             return reply(500)
+        if request.path == "/snapshot" and self.mumbles:
+            return reply(200, content=b"well, ...")
         if request.path == "/snapshot":
             return reply(200, content=snapshot_of(self.runner, self.sequence, self.requests, self.state).encode())
         self.messages.append((request.path, orjson.loads(request.body or b"{}")))
@@ -100,6 +103,21 @@ async def test_silence_keeps_what_was_known_and_says_since_when():
     assert answer.silent_since is None
     assert answer.silent_for == 0.0
     assert answer.fault == ""
+
+
+async def test_a_runner_that_tells_its_state_and_nothing_more_is_silent(caplog):
+    """Without the snapshot that it should have, its words count for nothing, and that is logged once."""
+    now = [100.0]
+    fake = FakeRunner()
+    collector = collector_of(fake, clock=lambda: now[0])
+    fake.state, fake.mumbles = RunnerState.RUNNING, True
+    caplog.set_level("INFO", "loadgate_operator")
+    for now[0] in (100.0, 110.0, 120.0):
+        (answer,) = await collector.poll([fake.runner])
+        await collector.stop([fake.runner], graceful=True, reason="")
+    assert answer.silent_for == 20.0
+    assert answer.report.state is RunnerState.RUNNING
+    assert len(caplog.records) == 1
 
 
 @given(st.permutations(range(1, 7)), st.randoms())

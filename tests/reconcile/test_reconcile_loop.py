@@ -89,6 +89,17 @@ async def test_a_cluster_that_is_away_is_asked_again_after_ever_longer_times(wor
         await until("Passed", world)
 
 
+async def test_a_cluster_that_was_away_for_long_is_soon_looked_after(world: World) -> None:
+    """However long it was away, a quarter of a minute later the test is looked at."""
+    world.put(load_test())
+    async with operating(world):
+        world.refuse_statuses = 1_000
+        await asyncio.sleep(600)
+        world.refuse_statuses = 0
+        await asyncio.sleep(16)
+        assert world.status.get("phase")
+
+
 async def test_a_watch_that_ends_ends_the_operator(world: World) -> None:
     """A dead watch is no peace: whoever runs the operator has to know."""
     world.watch_ends = True

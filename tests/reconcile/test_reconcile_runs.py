@@ -263,6 +263,17 @@ def test_a_silent_runner_is_taken_away_before_the_run_is_over(world: World) -> N
     assert silent.uid not in world.pods
 
 
+def test_a_finished_runs_job_goes_with_the_last_of_its_pods(world: World) -> None:
+    """Where all pods of a finished run are being deleted, as with a namespace, its Job must not hold them back."""
+    world.put(load_test())
+    world.settle()
+    assert world.jobs(), "pods are kept for a while"
+    for pod in world.pods.values():
+        pod.deleting_at = world.now
+    world.reconcile()
+    assert not world.jobs()
+
+
 def test_the_deadline_cuts_a_run_off(world: World) -> None:
     """A run that is longer than spec.deadline is stopped, and is not a pass."""
     world.put(load_test(deadline="25s"))

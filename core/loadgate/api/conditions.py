@@ -125,7 +125,7 @@ class DoubtReason(Documented):
     """Why a result can't be trusted. Any of them makes a verdict Inconclusive, unless spec.tolerateDoubts lists it."""
 
     RunnerLost = "RunnerLost", "a runner's pod ended or was replaced before it handed over its results"
-    RunnerSilent = "RunnerSilent", "a runner stopped answering, and its last results never came"
+    RunnerSilent = "RunnerSilent", "a runner whose pod is there stopped answering, and its last results never came"
     DroppedIterations = "DroppedIterations", "iterations that were due had no free VU; raise maxVUs"
     RateNotReached = "RateNotReached", "fewer iterations began than were asked for"
     LoopLag = "LoopLag", "a runner's event loop lagged, so its timings include its own delays"

@@ -53,10 +53,12 @@ class ClientLimits:
     """A call in all. A runner that needs longer is busy beyond what its figures are worth."""
     snapshot_seconds: float = 20.0
     """A snapshot in all: it may have megabytes, and come from a runner that is at its limit."""
-    wire_bytes: int = 32 << 20
+    wire_bytes: int = 16 << 20
     """An answer as it is sent."""
-    plain_bytes: int = 256 << 20
-    """An answer as it is once decompressed."""
+    plain_bytes: int = 32 << 20
+    """An answer as it is once decompressed: three times what a runner can have to say at most."""
+    parts: int = 1 << 19
+    """Objects and lists in an answer; each takes many times the memory of the two characters that it may consist of."""
     concurrency: int = 64
     """Calls at one time; the others wait for their turn before their time begins."""
 
@@ -67,6 +69,7 @@ class RunnerClient:
     def __init__(self, limits: ClientLimits | None = None, exchange: Exchange | None = None) -> None:
         self._limits = limits or ClientLimits()
         self._slots = asyncio.Semaphore(self._limits.concurrency)
+        self._reading = asyncio.Lock()
         self._stack = contextlib.AsyncExitStack()
         self._http: Exchange = exchange or Http(self._limits.concurrency)
 
@@ -111,22 +114,19 @@ class RunnerClient:
     async def snapshot(self, runner: Runner, view: Literal["live", "full"]) -> Snapshot:
         """What it measured so far; `live` leaves the slices of time out."""
         path = f"{SNAPSHOT}?view={view}"
-        data = await self._call(runner, "GET", path, seconds=self._limits.snapshot_seconds)
-        try:
-            # Decoding a large one takes tens of milliseconds: not on the loop that starts runners together.
-            large = len(data) > _LARGE
-            snapshot = await asyncio.to_thread(Snapshot.decode, data) if large else Snapshot.decode(data)
-        except SnapshotError as error:
-            raise RunnerFaultError(str(error)) from error
+        answer = await self._call(runner, "GET", path, seconds=self._limits.snapshot_seconds)
+        # One after another, so that however many runners there are, one large snapshot is in memory in its parts.
+        async with self._reading:
+            snapshot = await _read(answer.plain(self._limits))
         _check_identity(runner, snapshot.run, snapshot.uid)
         return snapshot
 
     async def _post(self, runner: Runner, path: str, message: RunMessage | Stop | Teardown | Ack) -> RunnerReport:
         return self._report(runner, await self._call(runner, "POST", path, message.encode))
 
-    def _report(self, runner: Runner, data: bytes) -> RunnerReport:
+    def _report(self, runner: Runner, answer: _Answer) -> RunnerReport:
         try:
-            report = RunnerReport.decode(data)
+            report = RunnerReport.decode(answer.plain(self._limits))
         except MessageError as error:
             raise RunnerFaultError(f"garbage: {error}") from error
         _check_identity(runner, report.run, report.uid)
@@ -139,7 +139,7 @@ class RunnerClient:
         path: str,
         body: Callable[[], bytes] | None = None,
         seconds: float = math.nan,
-    ) -> bytes:
+    ) -> _Answer:
         limit = self._limits.seconds if math.isnan(seconds) else seconds
         headers = {"Authorization": f"Bearer {runner.token}", "Accept-Encoding": "zstd"}
         if body is not None:
@@ -153,13 +153,13 @@ class RunnerClient:
             except ExchangeError as error:
                 raise RunnerFaultError(str(error)) from error
 
-    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> bytes:
+    async def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> _Answer:
         async with self._http(method, url, headers, body) as answer:
             data = await self._bounded(answer)
             if answer.status != HTTPStatus.OK:
                 words = data[:200].decode(errors="replace").strip()
                 raise RunnerFaultError(f"status {answer.status}: {words}".rstrip(": "))
-            return self._plain(data, answer.encoding)
+            return _Answer(data, answer.encoding)
 
     async def _bounded(self, answer: Answer) -> bytes:
         data = bytearray()
@@ -169,12 +169,31 @@ class RunnerClient:
                 raise RunnerFaultError(f"an answer of more than {self._limits.wire_bytes:,} bytes")
         return bytes(data)
 
-    def _plain(self, data: bytes, encoding: str) -> bytes:
-        if encoding == "identity":
-            return data
-        if encoding != "zstd":
-            raise RunnerFaultError(f"an answer in {encoding}, which wasn't asked for")
-        return decompressed(data, self._limits.plain_bytes)
+
+@dataclass(frozen=True)
+class _Answer:
+    """A runner's answer as it was sent."""
+
+    data: bytes
+    encoding: str
+
+    def plain(self, limits: ClientLimits) -> bytes:
+        """What it is once decompressed. Raises RunnerFaultError where that is too large, or no such thing."""
+        if self.encoding not in {"identity", "zstd"}:
+            raise RunnerFaultError(f"an answer in {self.encoding[:40]}, which wasn't asked for")
+        data = self.data if self.encoding == "identity" else decompressed(self.data, limits.plain_bytes)
+        if data.count(b"{") + data.count(b"[") > limits.parts:
+            raise RunnerFaultError(f"an answer of more than {limits.parts:,} parts")
+        return data
+
+
+async def _read(data: bytes) -> Snapshot:
+    """The snapshot in an answer. Raises RunnerFaultError."""
+    try:
+        # Decoding a large one takes tens of milliseconds: not on the loop that starts runners together.
+        return await asyncio.to_thread(Snapshot.decode, data) if len(data) > _LARGE else Snapshot.decode(data)
+    except SnapshotError as error:
+        raise RunnerFaultError(str(error)) from error
 
 
 def decompressed(data: bytes, limit: int) -> bytes:

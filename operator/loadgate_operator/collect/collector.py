@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_SALVAGED = 256 << 20
+_MOST_SALVAGED = 32 << 20
 _LONGEST_FAULT = 300  # characters: it goes into statuses, and may quote what a runner said
 _RATE_OVER = 1.0  # seconds
 _OVER = {RunnerState.FINISHED, RunnerState.FAILED}
@@ -158,21 +158,24 @@ class Collector:
         self._runs.pop(run, None)
 
     async def _poll(self, runner: Runner, *, full: bool) -> RunnerAnswer:
-        answer = await self._say(runner, self._client.state)
-        report = answer.report
-        if answer.fault or report is None or report.state not in _HAS_SNAPSHOTS:
-            return answer
-        over = report.state in _OVER
-        held = self._known(runner.run).full.get(runner.uid)
-        if over and held is not None and held.state in _OVER and held.sequence >= report.sequence:
-            return answer
-        view: Literal["live", "full"] = "full" if full or over else "live"
+        """Ask for all that is wanted of a runner. One that tells its state and nothing more has not answered."""
         try:
-            snapshot = await self._client.snapshot(runner, view)
+            report = await self._client.state(runner)
+            self._hear(runner, report)
+            if self._has_news(runner, report):
+                view: Literal["live", "full"] = "full" if full or report.state in _OVER else "live"
+                self._hold(runner, await self._client.snapshot(runner, view), full=view == "full")
         except RunnerFaultError as error:
             return self._fail(runner, error)
-        self._hold(runner, snapshot, full=view == "full")
-        return self._answer(runner)
+        answered = replace(self._answer(runner), silent_since=None, silent_until=None, fault="")
+        return self._put(runner, answered)
+
+    def _has_news(self, runner: Runner, report: RunnerReport) -> bool:
+        """Whether its snapshot is to be asked for."""
+        if report.state not in _OVER:
+            return report.state in _HAS_SNAPSHOTS
+        held = self._known(runner.run).full.get(runner.uid)
+        return held is None or held.state not in _OVER or held.sequence < report.sequence
 
     async def _each(self, runners: Sequence[Runner], call: _Call) -> list[RunnerAnswer]:
         return list(await asyncio.gather(*(self._say(runner, call) for runner in runners)))
@@ -182,11 +185,10 @@ class Collector:
             report = await call(runner)
         except RunnerFaultError as error:
             return self._fail(runner, error)
-        before = self._answer(runner)
-        after = replace(
-            before, report=report, answered_at=self._clock(), silent_since=None, silent_until=None, fault=""
-        )
-        return self._put(runner, after)
+        return self._hear(runner, report)
+
+    def _hear(self, runner: Runner, report: RunnerReport) -> RunnerAnswer:
+        return self._put(runner, replace(self._answer(runner), report=report, answered_at=self._clock()))
 
     def _fail(self, runner: Runner, error: RunnerFaultError) -> RunnerAnswer:
         before = self._answer(runner)

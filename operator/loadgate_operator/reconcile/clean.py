@@ -68,6 +68,10 @@ def _time_left(view: View, *, just_over: bool) -> float | None:
         return None
     if not just_over and not view.seen.ledger.chosen:
         return 0.0  # Its pods never were runners of a run: they hold resources for nothing.
+    if not just_over and view.seen.pods and all(pod.deleting_since is not None for pod in view.seen.pods):
+        # Kubernetes keeps a failed pod until its Job has another in its place, which in a namespace that is being
+        # deleted never comes: without its Job the pod goes, and the namespace with it.
+        return 0.0
     ttl = _TTL if view.problem else float(view.test.spec.ttl_seconds_after_finished)
     return max(0.0, min(run.finished_at.timestamp() + ttl, _lingers_until(view)) - view.now)
 

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY, LAST_RETRY = 0.5, 60.0
-"""Seconds until a pass that failed is tried again: doubled with each failure in a row, up to the last."""
+FIRST_RETRY, LAST_RETRY = 0.5, 15.0
+"""Seconds until a pass that failed is tried again: doubled with each failure in a row, up to the last.
+
+Without an API server every pass fails, and runners go on: they are looked after as often as the last says, and nobody
+waits longer than that for a verdict once the server is back.
+"""
 
 STILL_ALIVE, STUCK = 30.0, 120.0
 """Seconds without a turn of the loop, and of one key in the queue or in the making, after which we aren't healthy."""
