@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,48 +12,41 @@ import orjson
 from loadgate.api.steps import Step
 from loadgate.plan.document import Plan, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.schedule import IterationSchedule
-from loadgate_runner.http import Failure, Headers, Origin
+from loadgate_runner.http import Failure, Origin, Response, locate, prepare
 from loadgate_runner.journey import Context, compile_scenario
 from loadgate_runner.journey.scope import Scope
 from loadgate_runner.journey.state import State
 
 
-@dataclass
-class Answer:
+def an_answer(
+    *,
+    status: int = 200,
+    body: bytes = b"",
+    head: dict[str, str] | None = None,
+    cookies: dict[str, str] | None = None,
+    error: Failure | None = None,
+    hops: tuple[Response, ...] = (),
+    duration: int = 1_000,
+    started: int = 1_000_000,
+    message: str = "",
+    method: str = "GET",
+    url: str = "http://shop/",
+) -> Response:
     """What the client gives for a request."""
-
-    status: int = 200
-    body: bytes = b""
-    head: dict[str, str] = field(default_factory=dict)
-    cookies: dict[str, str] = field(default_factory=dict)
-    error: Failure | None = None
-    hops: tuple[Answer, ...] = ()
-    duration: int = 1_000
-    started: int = 1_000_000
-    message: str = ""
-    method: str = "GET"
-    url: str = "http://shop/"
-
-    @property
-    def headers(self) -> Headers:
-        """As the HTTP client has them."""
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self.head.items())
-        return Headers(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode())
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def size(self) -> int:
-        """The body's size."""
-        return len(self.body)
+    fields = [*(head or {}).items(), *(("Set-Cookie", f"{name}={value}") for name, value in (cookies or {}).items())]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    response = Response()
+    response.origin, response.path = locate(url)
+    response.request = prepare(method, response.origin, response.path)
+    response.status, response.error, response.message = status, error, message
+    response.head, response.body, response.size = f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode(), body, len(body)
+    response.hops, response.duration, response.started = hops, duration, started
+    return response
 
 
-def json_answer(value: Any, **more: Any) -> Answer:
+def json_answer(value: Any, **more: Any) -> Response:
     """An answer with a JSON body."""
-    return Answer(body=orjson.dumps(value), **more)
+    return an_answer(body=orjson.dumps(value), **more)
 
 
 @dataclass
@@ -81,8 +74,8 @@ class Sent:
 class FakeClient:
     """Answers in turn from a list, the last answer again and again; keeps what it sent."""
 
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = list(answers) or [Answer()]
+    def __init__(self, *answers: Response) -> None:
+        self.answers = list(answers) or [an_answer()]
         self.sent: list[Sent] = []
         self.closed = False
         self.forgotten = 0
@@ -239,7 +232,7 @@ class MemoryTally:
 class Bench:
     """A compiled scenario with one virtual user and everything around it."""
 
-    def __init__(self, plan: Plan, *answers: Answer, tmp_path: Any = "/nonexistent", **more: Any) -> None:
+    def __init__(self, plan: Plan, *answers: Response, tmp_path: Any = "/nonexistent", **more: Any) -> None:
         self.recorder = MemoryRecorder()
         self.client = FakeClient(*answers)
         self.sleep = more.pop("sleep", None) or Sleeper()
@@ -262,7 +255,7 @@ class Bench:
         self.vu = self.journey.new_vu(7, self.tally)
 
     @classmethod
-    def steps(cls, *steps: dict[str, Any], answers: tuple[Answer, ...] = (), **more: Any) -> Bench:
+    def steps(cls, *steps: dict[str, Any], answers: tuple[Response, ...] = (), **more: Any) -> Bench:
         """A bench for steps."""
         plan_fields = {key: more.pop(key) for key in ("data", "secrets", "tags", "target") if key in more}
         return cls(plan_of(*steps, **plan_fields), *answers, **more)

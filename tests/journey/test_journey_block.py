@@ -1,7 +1,7 @@
 """Setup and teardown: done once, strict, and not measured."""
 
 import pytest
-from journey_samples import Answer, Bench, Sleeper, json_answer, plan_of, steps_of
+from journey_samples import Bench, Sleeper, an_answer, json_answer, plan_of, steps_of
 
 from loadgate.plan.document import PlanData
 from loadgate_runner.http import Failure
@@ -57,14 +57,14 @@ async def test_a_teardown_reads_what_setup_gave():
     ("answer", "step", "told"),
     [
         (
-            Answer(status=500, method="POST", url="http://shop/x?secret=1"),
+            an_answer(status=500, method="POST", url="http://shop/x?secret=1"),
             {},
             r"setup: request 'GET /' failed: status 500 \(POST http://shop/x\)$",
         ),
-        (Answer(status=0, error=Failure.CONNECT, message="refused"), {}, "failed: refused"),
-        (Answer(), {"check": {"status": 201}}, "failed: status 200"),
-        (Answer(), {"check": {"body": "exists"}}, "check 'body exists' of request 'GET /' failed"),
-        (Answer(), {"extract": {"a": {"json": "$.a"}}}, "check 'extract a' of request 'GET /' failed"),
+        (an_answer(status=0, error=Failure.CONNECT, message="refused"), {}, "failed: refused"),
+        (an_answer(), {"check": {"status": 201}}, "failed: status 200"),
+        (an_answer(), {"check": {"body": "exists"}}, "check 'body exists' of request 'GET /' failed"),
+        (an_answer(), {"extract": {"a": {"json": "$.a"}}}, "check 'extract a' of request 'GET /' failed"),
     ],
 )
 async def test_a_block_ends_at_its_first_failure(answer, step, told):
@@ -113,7 +113,7 @@ async def test_no_secret_is_told():
     """Neither by a request's failure nor by what can't be compiled."""
     plan = plan_of({"request": {"url": "/"}}, secrets={"s": "S"})
     bench = Bench(
-        plan, Answer(status=0, error=Failure.DNS, message="hush-hush has no address"), environ={"S": "hush-hush"}
+        plan, an_answer(status=0, error=Failure.DNS, message="hush-hush has no address"), environ={"S": "hush-hush"}
     )
     with pytest.raises(BlockError, match=r"\*\*\* has no address"):
         await run(bench, {"request": {"url": "/"}})

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journey_samples import Answer, json_answer, scope_of, state_of
+from journey_samples import an_answer, json_answer, scope_of, state_of
 
 from loadgate.api.grammar.matcher import Unit
 from loadgate.api.steps import Check, check_names
@@ -209,21 +209,21 @@ def test_a_check_looks_here_and_is_called_so(check, name, passes):
 def test_a_value_that_nests_too_deep_to_be_written_has_no_text(matcher, passes):
     """A target can't make a check fail in another way."""
     document = b'{"v":' + b"[" * 500 + b"]" * 500 + b"}"
-    assert list(results({"json": {"$.v": matcher}}, Answer(body=document)).values()) == [passes]
-    assert list(results({"json": {"$[*]": matcher}}, Answer(body=document)).values()) == [passes]
+    assert list(results({"json": {"$.v": matcher}}, an_answer(body=document)).values()) == [passes]
+    assert list(results({"json": {"$[*]": matcher}}, an_answer(body=document)).values()) == [passes]
 
 
 @pytest.mark.parametrize("matcher", ["exists", "absent", "!=a", 5])
 @pytest.mark.parametrize("path", ["$.a", "$..a"])
 def test_nothing_holds_of_a_body_that_is_no_json(path, matcher):
     """Not even absence: it can't be known."""
-    assert list(results({"json": {path: matcher}}, Answer(body=b"<html>")).values()) == [False]
+    assert list(results({"json": {path: matcher}}, an_answer(body=b"<html>")).values()) == [False]
 
 
 @pytest.mark.parametrize(("matcher", "passes"), [("exists", False), ("absent", True), ("~^$", True), ("!=a", False)])
 def test_an_empty_body_is_not_there(matcher, passes):
     """For all but a pattern, which looks at the bytes."""
-    assert list(results({"body": matcher}, Answer()).values()) == [passes]
+    assert list(results({"body": matcher}, an_answer()).values()) == [passes]
 
 
 def test_all_parts_of_a_check_are_counted_in_order():

@@ -4,7 +4,7 @@ import jsonpath_rfc9535
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journey_samples import Answer, json_answer, state_of
+from journey_samples import an_answer, json_answer, state_of
 
 from loadgate.api.grammar import jsonpath
 from loadgate.api.steps import Extract
@@ -63,7 +63,7 @@ def take(extract, answer, state=None):
 
 
 ITEMS = json_answer({"items": [{"id": 1}, {"id": 2}, {"id": 3}], "token": "t", "none": None})
-PAGE = Answer(body=b'<a href="/1"><a href="/2">', head={"Link": "a", "X-Id": "9"}, cookies={"sid": "s1"})
+PAGE = an_answer(body=b'<a href="/1"><a href="/2">', head={"Link": "a", "X-Id": "9"}, cookies={"sid": "s1"})
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,9 @@ def test_only_an_extraction_without_a_default_is_a_check():
     [
         ({"json": "$.v"}, lambda text: json_answer({"v": text})),
         ({"json": "$"}, lambda text: json_answer({"v": text})),
-        ({"header": "v"}, lambda text: Answer(head={"v": text})),
-        ({"cookie": "v"}, lambda text: Answer(cookies={"v": text})),
-        ({"regex": "(x+)"}, lambda text: Answer(body=text.encode())),
-        ({"regex": "(x+)", "pick": "all"}, lambda text: Answer(body=text.encode())),
+        ({"header": "v"}, lambda text: an_answer(head={"v": text})),
+        ({"regex": "(x+)"}, lambda text: an_answer(body=text.encode())),
+        ({"regex": "(x+)", "pick": "all"}, lambda text: an_answer(body=text.encode())),
     ],
 )
 def test_a_huge_value_counts_as_missing(extract, make):
@@ -150,14 +149,14 @@ def test_a_huge_value_counts_as_missing(extract, make):
 def test_a_value_that_nests_too_deep_counts_as_missing():
     """It couldn't be written into a request."""
     deep = b"[" * 500 + b"]" * 500
-    assert not take({"json": "$"}, Answer(body=deep))[0]
-    assert not take({"json": "$[*]", "pick": "all"}, Answer(body=deep))[0]
+    assert not take({"json": "$"}, an_answer(body=deep))[0]
+    assert not take({"json": "$[*]", "pick": "all"}, an_answer(body=deep))[0]
 
 
 def test_a_cookie_may_come_from_a_redirect():
     """The latest answer that sets it wins."""
-    first, second = Answer(cookies={"a": "1", "b": "1"}), Answer(cookies={"a": "2"})
-    last = Answer(cookies={"c": "3"}, hops=(first, second))
+    first, second = an_answer(cookies={"a": "1", "b": "1"}), an_answer(cookies={"a": "2"})
+    last = an_answer(cookies={"c": "3"}, hops=(first, second))
     assert [cookie_of(last, name) for name in "abc"] == ["2", "1", "3"]
     assert cookie_of(last, "d") is MISSING
 

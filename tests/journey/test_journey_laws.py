@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journey_samples import Answer, Bench, Sleeper, plan_of
+from journey_samples import Bench, Sleeper, an_answer, plan_of
 
 from loadgate.api.grammar import template
 from loadgate.plan.document import PlanData
@@ -96,14 +96,14 @@ JSON = st.recursive(
     max_leaves=6,
 )
 ANSWERS = st.builds(
-    Answer,
+    an_answer,
     status=st.sampled_from([0, 200, 201, 404, 500]),
     body=st.binary(max_size=20)
     | JSON.map(lambda value: orjson.dumps(value, default=str) if _fits(value) else b"[" * 400 + b"]" * 400),
     head=st.dictionaries(st.just("x"), st.text("ab1,", max_size=3), max_size=1),
     cookies=st.dictionaries(st.just("c"), st.text("ab1", max_size=3), max_size=1),
     error=st.none() | st.none() | st.sampled_from(Failure),
-    hops=st.sampled_from([(), (Answer(status=302),), (Answer(status=302), Answer(status=307))]),
+    hops=st.sampled_from([(), (an_answer(status=302),), (an_answer(status=302), an_answer(status=307))]),
 )
 
 
@@ -152,7 +152,7 @@ async def test_the_example_in_the_docs_is_a_journey(tmp_path):
     docs = Path(__file__).parents[2] / "docs" / "journeys.md"
     (code,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
     (tmp_path / "j.py").write_text(code)
-    answers = (Answer(body=b'{"token": "t"}'), Answer(status=201, body=b'{"total": 5}'))
+    answers = (an_answer(body=b'{"token": "t"}'), an_answer(status=201, body=b'{"total": 5}'))
     data = {"products": PlanData(order="random", rows=[{"sku": "a1"}])}
     plan = plan_of(script="j.py", data=data, secrets={"password": "PW"})
     bench = Bench(plan, *answers, tmp_path=tmp_path, environ={"PW": "x"})

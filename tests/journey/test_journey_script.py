@@ -5,7 +5,7 @@ import textwrap
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journey_samples import Answer, Bench, Sleeper, json_answer, plan_of
+from journey_samples import Bench, Sleeper, an_answer, json_answer, plan_of
 
 from loadgate.plan.document import PlanData, PlanTarget, PlanTimeouts
 from loadgate_runner.http import Failure
@@ -50,7 +50,7 @@ async def test_requests_are_sent_and_recorded_as_those_of_steps(bench):
             await user.request("options", "/c", status="2xx")
         await user.put("/d"); await user.patch("/d"); await user.delete("/d")
         """,
-        Answer(status=500),
+        an_answer(status=500),
         tags={"test_type": "load"},
     )
     await completes(made, due=-5)
@@ -132,7 +132,7 @@ async def test_a_failed_request_is_a_reply_too(bench):
         assert (r.status, r.ok, r.error, r.json("$.a", "none")) == (0, False, "timeout", "none")
         assert user.check(r, {"never": lambda r: True, "nor": True}, status=200) is False
         """,
-        Answer(status=0, error=Failure.TIMEOUT),
+        an_answer(status=0, error=Failure.TIMEOUT),
     )
     await completes(made)
     assert made.recorder.checks() == {"status is 200": [False], "never": [False], "nor": [False]}
@@ -416,5 +416,5 @@ def test_what_is_kept_by_name_is_bounded(bench):
 @given(st.binary(max_size=50))
 def test_any_body_can_be_asked_for_json(body):
     """By a path it never raises."""
-    reply = Reply(Answer(body=body), "n", "")
+    reply = Reply(an_answer(body=body), "n", "")
     assert reply.json("$.a.b", "none") == "none"

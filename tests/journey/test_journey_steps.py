@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from journey_samples import Answer, Bench, Sleeper, json_answer
+from journey_samples import Bench, Sleeper, an_answer, json_answer
 
 from loadgate.api.steps import Check, Step
 from loadgate.plan.document import PlanData
@@ -203,17 +203,17 @@ async def test_samples_carry_their_tags():
 @pytest.mark.parametrize(
     ("answer", "check", "expected"),
     [
-        (Answer(status=200), None, True),
-        (Answer(status=399), None, True),
-        (Answer(status=400), None, False),
-        (Answer(status=199), None, False),
-        (Answer(status=0, error=Failure.CONNECT), None, False),
-        (Answer(status=200, error=Failure.BODY), None, False),
-        (Answer(status=404), {"status": 404}, True),
-        (Answer(status=200), {"status": 404}, False),
-        (Answer(status=500), {"body": "exists"}, False),
-        (Answer(status=200), {"body": "exists"}, True),
-        (Answer(status=0, error=Failure.TIMEOUT), {"status": 200}, False),
+        (an_answer(status=200), None, True),
+        (an_answer(status=399), None, True),
+        (an_answer(status=400), None, False),
+        (an_answer(status=199), None, False),
+        (an_answer(status=0, error=Failure.CONNECT), None, False),
+        (an_answer(status=200, error=Failure.BODY), None, False),
+        (an_answer(status=404), {"status": 404}, True),
+        (an_answer(status=200), {"status": 404}, False),
+        (an_answer(status=500), {"body": "exists"}, False),
+        (an_answer(status=200), {"body": "exists"}, True),
+        (an_answer(status=0, error=Failure.TIMEOUT), {"status": 200}, False),
     ],
 )
 async def test_a_request_fails_by_its_status_or_on_its_way(answer, check, expected):
@@ -230,7 +230,7 @@ async def test_of_a_request_that_failed_on_its_way_everything_fails():
         check={"status": "1xx", "headers": {"a": "absent"}},
         extract={"a": {"json": "$.a"}, "b": {"header": "b", "default": 5}},
     )
-    bench = Bench.steps(step, get("/${a}-${b}"), answers=(Answer(status=0, error=Failure.RESET), Answer()))
+    bench = Bench.steps(step, get("/${a}-${b}"), answers=(an_answer(status=0, error=Failure.RESET), an_answer()))
     assert await bench.vu.iterate(0) is Outcome.COMPLETED
     assert bench.recorder.checks() == {"status is 1xx": [False], "header a absent": [False], "extract a": [False]}
     assert paths(bench) == ["/", "/-5"]
@@ -252,7 +252,7 @@ async def test_checks_and_extractions_are_counted_by_name():
 
 async def test_only_the_first_request_is_charged_with_a_late_beginning():
     """The later ones are due when the journey reaches them."""
-    answer = Answer(started=5_000)
+    answer = an_answer(started=5_000)
     bench = Bench.steps(get("/a"), get("/b"), answers=(answer,), clock=lambda: 1_000)
     for due in (700, 1_000, 2_000, None):
         await bench.vu.iterate(0, due)
@@ -263,7 +263,7 @@ async def test_only_the_first_request_is_charged_with_a_late_beginning():
 
 async def test_a_late_beginning_is_charged_but_a_pause_before_the_first_request_is_not():
     """The request was due so much later itself."""
-    bench = Bench.steps({"think": "1h"}, get("/"), answers=(Answer(started=3_600_000_000_900),), clock=lambda: 1_000)
+    bench = Bench.steps({"think": "1h"}, get("/"), answers=(an_answer(started=3_600_000_000_900),), clock=lambda: 1_000)
     await bench.vu.iterate(0, 900)
     ((_, _, due),) = bench.recorder.requests()["GET /"]
     assert due == 3_600_000_000_800
@@ -271,8 +271,8 @@ async def test_a_late_beginning_is_charged_but_a_pause_before_the_first_request_
 
 async def test_each_redirect_is_a_request_of_its_own():
     """The first of them is charged with a late beginning, and none of them fails."""
-    hops = (Answer(status=302, started=100), Answer(status=307, started=200))
-    answer = Answer(status=500, hops=hops, started=300)
+    hops = (an_answer(status=302, started=100), an_answer(status=307, started=200))
+    answer = an_answer(status=500, hops=hops, started=300)
     bench = Bench.steps(get("/", check={"status": 200}), answers=(answer,), clock=lambda: 30)
     await bench.vu.iterate(0, 20)
     assert bench.recorder.requests() == {"GET /": [(hops[0], True, 90), (hops[1], True, None), (answer, False, None)]}

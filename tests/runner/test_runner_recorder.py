@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadgate.metrics import Histogram, matches, tags_of
-from loadgate_runner.http import Failure
+from loadgate_runner.http import Failure, Response
 from loadgate_runner.telemetry.recorder import Recorder
 
 MS = 1_000_000
@@ -27,28 +27,30 @@ class FakeClock:
         return self.now
 
 
-@dataclass
-class FakeResponse:
+def response_of(
+    started: int,
+    ended: int,
+    *,
+    status: int = 200,
+    error: Failure | None = None,
+    duration: int = -1,
+    blocked: int = 0,
+    connecting: int = 0,
+    tls: int = 0,
+    sending: int = 0,
+    waiting: int = 0,
+    receiving: int = 0,
+    reused: bool = True,
+) -> Response:
     """What the recorder reads off an HTTP response."""
-
-    started: int
-    ended: int
-    status: int = 200
-    error: Failure | None = None
-    duration: int = -1
-    blocked: int = 0
-    connecting: int = 0
-    tls: int = 0
-    sending: int = 0
-    waiting: int = 0
-    receiving: int = 0
-    sent: int = 100
-    received: int = 1000
-    reused: bool = True
-
-    def __post_init__(self) -> None:
-        if self.duration < 0:
-            self.duration = (self.ended - self.started) // 1000
+    response = Response()
+    response.started, response.ended = started, ended
+    response.status, response.error, response.reused = status, error, reused
+    response.duration = (ended - started) // 1000 if duration < 0 else duration
+    response.connecting, response.tls, response.sending, response.waiting = connecting, tls, sending, waiting
+    response.blocked, response.receiving = blocked, receiving
+    response.sent, response.received = 100, 1000
+    return response
 
 
 @dataclass
@@ -66,9 +68,9 @@ class Bench:
         self.tags = tags_of(scenario="s", name="home", method="GET", group="")
         self.home = self.recorder.request_series(self.tags)
 
-    def answer(self, at: float, ms: float = 10, **more) -> FakeResponse:
+    def answer(self, at: float, ms: float = 10, **more) -> Response:
         started = self.origin + round(at * SECOND)
-        return FakeResponse(started, started + round(ms * MS), **more)
+        return response_of(started, started + round(ms * MS), **more)
 
     async def measure(self, **more):
         return await self.recorder.measure(**more)
@@ -243,7 +245,7 @@ def test_slices_and_totals_tell_the_same(samples):
     for at, us, name in sorted(samples):
         handle = bench.recorder.request_series(tags_of(scenario="s", name=name, method="GET", group=""))
         ended = bench.origin + round(at * SECOND)
-        handle.record(FakeResponse(ended - us * 1000, ended), True, bench.origin)
+        handle.record(response_of(ended - us * 1000, ended), True, bench.origin)
         ends.append(int((ended - bench.origin) // SECOND))
         bench.clock.now = ended
     measured = asyncio.run(bench.measure())

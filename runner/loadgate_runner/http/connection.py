@@ -31,10 +31,11 @@ _SWITCHING = 101  # the one interim status that is final, since what follows it 
 _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
 
 
-class Connection(Waiter, asyncio.Protocol):
+class Connection(Waiter):
     """`busy` from `begin` until who asked goes on; `response` is there while its answer isn't whole.
 
-    `keep` says whether another request may follow.
+    `keep` says whether another request may follow. It is an asyncio.Protocol by its methods and not by inheritance: a
+    class that is compiled has no base that isn't.
     """
 
     __slots__ = (
@@ -217,6 +218,12 @@ class Connection(Waiter, asyncio.Protocol):
         """The last byte of a request that didn't fit the socket's buffer is out."""
         if self.fresh and self.response is not None:
             self.response.sent_at = self._clock()
+
+    def pause_writing(self) -> None:
+        """More of a request is to be sent than the socket's buffer holds; `resume_writing` will follow."""
+
+    def eof_received(self) -> None:
+        """The peer sends no more; `connection_lost` will follow."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from loadgate_runner.http.connection import Connection
 from loadgate_runner.http.dial import Dialer, Phases
@@ -102,7 +102,7 @@ class Line:
         phases = Phases()
         connection = Connection(self)
         try:
-            sock = await self._dialer.dial(connection, phases, total_at)
+            sock = await self._dialer.dial(cast("asyncio.Protocol", connection), phases, total_at)
         except RequestFailed as failed:
             return _unsent(failed, phases, request, started, self._clock())
         if self._dialer.tls is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .compile import Workshop, compile_steps
+from .compile import compile_steps
 from .errors import BlockError, Exhausted, Interrupted, ValueFault
 from .state import State
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .context import Context
     from .ports import CheckSeries, MetricSeries, RequestSeries, Tags
+    from .workshop import Workshop
 
 
 async def run_block(name: str, steps: Sequence[Step], shop: Workshop, context: Context) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -21,35 +21,15 @@ from .state import State
 from .templates import compile_value, parse
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loadgate.api.steps import Branch, If, Repeat, Request, Step, While
 
-    from .ports import CheckSeries, Recorder, Sleep, Tags
-    from .scope import Scope
-    from .target import Target
+    from .ports import CheckSeries
+    from .workshop import Workshop
 
 Run = Callable[[State], Awaitable[None]]
 
 _TURNS_AT_ONCE: Final = 100
 """Turns of a loop after which others get their turn: its steps may never wait by themselves."""
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What steps are compiled with; `group` is where the compiler stands."""
-
-    scope: Scope
-    target: Target
-    files: Path
-    recorder: Recorder
-    sleep: Sleep
-    tags: dict[str, str] = field(default_factory=dict)
-    group: str = ""
-
-    def series_tags(self, **more: str) -> Tags:
-        """Return sorted tags; a sample's own win over the scenario's."""
-        return tuple(sorted({**self.tags, "scenario": self.scope.scenario, "group": self.group, **more}.items()))
 
 
 def compile_steps(steps: Sequence[Step], shop: Workshop) -> Run:

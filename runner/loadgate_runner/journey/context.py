@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgate.plan.document import Plan, PlanData
-    from loadgate_runner.http import Client
 
-    from .ports import Clock, Recorder, Sleep
+    from .ports import Clock, Recorder, Sender, Sleep
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Context:
     recorder: Recorder
     clock: Clock
     sleep: Sleep
-    client: Callable[[], Client]
+    client: Callable[[], Sender]
     log: Callable[[str], None]
     seed: int = 0
     share: Share = field(default_factory=Share)

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Origin, Response
     from loadgate_runner.http import Request as Prepared
 
-    from .compile import Workshop
     from .ports import CheckSeries, RequestSeries, Tags
     from .reply import Reply
     from .state import State
+    from .workshop import Workshop
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from loadgate.metrics.names import BUILT_IN
 from .errors import ValueFault
 
 if TYPE_CHECKING:
-    from .compile import Workshop
     from .ports import MetricSeries
+    from .workshop import Workshop
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _MOST: Final = 1_000

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from loadgate_runner.http import Response
+    from loadgate_runner.http import Origin, Request, Response
 
 Tags = tuple[tuple[str, str], ...]
 """Sorted pairs."""
@@ -18,6 +18,37 @@ Clock = Callable[[], int]
 
 Sleep = Callable[[float], Awaitable[bool]]
 """Sleeps for so many seconds. False: the iteration is to end now (it woke early, or at once), true: it slept."""
+
+
+class Jar(Protocol):
+    """The cookies that a virtual user's client keeps."""
+
+    size: int
+    """How many."""
+
+    def clear(self) -> None:
+        """Forget all."""
+
+
+class Sender(Protocol):
+    """A virtual user's HTTP client. See loadgate_runner.http.Client."""
+
+    @property
+    def cookies(self) -> Jar:
+        """What it sends along."""
+
+    def send(
+        self,
+        request: "Request",
+        path: bytes | None = None,
+        headers: bytes = b"",
+        body: bytes | None = None,
+        origin: "Origin | None" = None,
+    ) -> Awaitable["Response"]:
+        """Send a request; whatever the target does comes back as a response."""
+
+    def close(self) -> None:
+        """Drop all connections."""
 
 
 class RequestSeries(Protocol):

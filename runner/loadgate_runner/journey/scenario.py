@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import block, secrets, target
-from .compile import Workshop, compile_steps
+from .compile import compile_steps
 from .data import read_file
 from .errors import BlockError, JourneyError
 from .scope import Scope
 from .script import compile_script
 from .vu import Failures, Journey
+from .workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

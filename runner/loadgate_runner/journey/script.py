@@ -16,8 +16,9 @@ from .user import User
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .compile import Run, Workshop
+    from .compile import Run
     from .state import State
+    from .workshop import Workshop
 
 _LONGEST_TRACEBACK = 4_000
 

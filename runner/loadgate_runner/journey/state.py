@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadgate_runner.http import Client
+    from .ports import Sender
 
 
 class State:
@@ -16,10 +16,10 @@ class State:
 
     __slots__ = ("_random", "_seed", "client", "id", "iteration", "late_ns", "number", "rows", "user", "vars")
 
-    def __init__(self, vu_id: int, client: Client, seed: int) -> None:
-        self.id = vu_id
-        self.iteration = 0  # how often it began before
-        self.number = 0  # the iteration's number in the scenario
+    def __init__(self, vu_id: int, client: Sender, seed: int) -> None:
+        self.id: int = vu_id
+        self.iteration: int = 0  # how often it began before
+        self.number: int = 0  # the iteration's number in the scenario
         self.late_ns: int | None = None  # how late the iteration began, until its first request was charged with it
         self.vars: dict[str, Any] = {}
         self.rows: dict[str, Mapping[str, Any]] = {}

@@ -1,0 +1,30 @@
+"""What steps are compiled with, handed from each step's compiler to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .ports import Recorder, Sleep, Tags
+    from .scope import Scope
+    from .target import Target
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What steps are compiled with; `group` is where the compiler stands."""
+
+    scope: Scope
+    target: Target
+    files: Path
+    recorder: Recorder
+    sleep: Sleep
+    tags: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+
+    def series_tags(self, **more: str) -> Tags:
+        """Return sorted tags; a sample's own win over the scenario's."""
+        return tuple(sorted({**self.tags, "scenario": self.scope.scenario, "group": self.group, **more}.items()))
