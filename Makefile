@@ -18,6 +18,14 @@ $(READY): requirements-dev.lock pyproject.toml
 help: ## What each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The wheel as it is shipped, with compiled modules; PYTHONPATH puts it before the sources.
+COMPILED := .venv/compiled
+$(COMPILED)/.ready: $(READY) hatch_build.py $(shell find core/loadgate runner/loadgate_runner -name '*.py')
+	@echo "compiling the runner (a minute) …"
+	@rm -rf $(COMPILED)
+	@LOADGATE_COMPILE=yes $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --target $(COMPILED) .
+	@touch $@
+
 .PHONY: demo
 demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slow|errors|stall to see it fail)
 	@$(BIN)/loadgate demo --out out/demo $(if $(FAULT),--fault $(FAULT))
@@ -26,7 +34,13 @@ demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slo
 test: lint ## All but the cluster: format, lint, types, layers, CRDs, unit and whole tests, coverage
 	$(BIN)/python -m pytest -m "not cluster" --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 >/dev/null
+	@$(MAKE) --no-print-directory test-compiled
 	@echo "left out: tests on a real control plane; run them with make e2e"
+
+.PHONY: test-compiled
+test-compiled: $(COMPILED)/.ready ## The runner's tests once more, on the compiled modules that a wheel has
+	PYTHONPATH=$(COMPILED) $(BIN)/python -c 'from loadgate_runner import compiled; assert compiled()'
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q tests/metrics tests/http tests/journey tests/runner
 
 .PHONY: test-fast
 test-fast: $(READY) ## Only the tests that start no processes and need no cluster
@@ -58,7 +72,7 @@ dashboards: $(READY) ## Generate the chart's Grafana dashboards, and its table o
 	$(BIN)/python -m charts.generator dashboards readme
 
 .PHONY: bench
-bench: $(READY) ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
+bench: $(READY) $(COMPILED)/.ready ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
 	$(BIN)/python -m benchmarks
 
 .PHONY: cluster

@@ -35,8 +35,10 @@ JOURNEY = [
 
 CASES: dict[str, Callable[[str], Sample]] = {
     "wrk": lambda url: wrk(f"{url}/item", CLIENT_CORE, CONNECTIONS, SECONDS),
-    "runner, plain": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, PLAIN),
-    "runner, journey": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, JOURNEY),
+    "runner, plain": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, PLAIN, compiled=True),
+    "runner, journey": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, JOURNEY, compiled=True),
+    "interpreted, plain": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, PLAIN, compiled=False),
+    "interpreted, journey": lambda url: runner(url, CLIENT_CORE, CONNECTIONS, SECONDS, JOURNEY, compiled=False),
     "client alone": lambda url: client(f"{url}/item", CLIENT_CORE, CONNECTIONS, SECONDS),
     "client alone, each head new": lambda url: client(f"{url}/unique", CLIENT_CORE, CONNECTIONS, SECONDS),
 }

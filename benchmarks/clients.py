@@ -20,6 +20,7 @@ from loadgate.api.validate import validate_loadtest
 from loadgate.metrics import Measurement
 from loadgate.plan import compile_plan
 
+COMPILED = Path(__file__).parents[1] / ".venv" / "compiled"
 RUN = "bench-1-abcde"
 TOKEN = "only-on-loopback"
 _START_LIMIT = 30.0  # seconds
@@ -59,18 +60,24 @@ def wrk(url: str, core: int, connections: int, seconds: int) -> Sample:
 
 
 def client(url: str, core: int, connections: int, seconds: int) -> Sample:
-    """Our HTTP client and recorder in a loop of VUs, without plan, executor and journey."""
+    """Our HTTP client and recorder, compiled, in a loop of VUs, without plan, executor and journey."""
     command = pinned(core, sys.executable, "-m", "benchmarks.worker", url, str(connections), str(seconds))
-    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environ(compiled=True))
+    said = json.loads(done.stdout)
     return Sample(said["requests"], said["seconds"], said["cpu"], said["failed"])
 
 
-def runner(url: str, core: int, connections: int, seconds: int, steps: list[dict[str, Any]]) -> Sample:
-    """The runner on a real plan: constant-vus with these steps. Its CPU is that from start to finish, all threads."""
+def runner(  # noqa: PLR0913 - a benchmark's settings
+    url: str, core: int, connections: int, seconds: int, steps: list[dict[str, Any]], *, compiled: bool
+) -> Sample:
+    """The runner on a real plan: constant-vus with these steps. Its CPU is that from start to finish, all threads.
+
+    `compiled` as it is shipped, else as it is without a C compiler.
+    """
     with tempfile.TemporaryDirectory(prefix="loadgate-bench-") as name:
         plan = Path(name) / "plan.json"
         plan.write_bytes(_plan(url, connections, seconds, steps))
-        with _process(plan, core) as (process, base):
+        with _process(plan, core, compiled=compiled) as (process, base):
             _until(base, "Armed")
             usage = psutil.Process(process.pid)
             before = usage.cpu_times()
@@ -85,6 +92,12 @@ def runner(url: str, core: int, connections: int, seconds: int, steps: list[dict
     return Sample(good, measured.elapsed, cpu, sum(count for _, count in counts) - good)
 
 
+def _environ(*, compiled: bool) -> dict[str, str]:
+    """What makes a child take the compiled modules, or only the sources."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**environ, "PYTHONPATH": str(COMPILED)} if compiled else environ
+
+
 def _plan(url: str, vus: int, seconds: int, steps: list[dict[str, Any]]) -> bytes:
     scenario = {"name": "bench", "executor": "constant-vus", "vus": vus, "duration": f"{seconds}s", "steps": steps}
     manifest = {
@@ -97,10 +110,10 @@ def _plan(url: str, vus: int, seconds: int, steps: list[dict[str, Any]]) -> byte
 
 
 @contextlib.contextmanager
-def _process(plan: Path, core: int) -> Any:
+def _process(plan: Path, core: int, *, compiled: bool) -> Any:
     """A runner, and the address of its control port."""
     told = ["--plan", str(plan), "--files", str(plan.parent), "--port", "0", "--linger", "30", "--processes", "1"]
-    environ = {**os.environ, "LOADGATE_RUN": RUN, "LOADGATE_TOKEN": TOKEN, "LOADGATE_POD_UID": "bench"}
+    environ = {**_environ(compiled=compiled), "LOADGATE_RUN": RUN, "LOADGATE_TOKEN": TOKEN, "LOADGATE_POD_UID": "bench"}
     process = subprocess.Popen(
         pinned(core, sys.executable, "-m", "loadgate_runner", *told),
         env=environ,

@@ -168,7 +168,7 @@ def test_crds_are_the_generated_ones(tmp_path: Path):
 def test_version_says_which():
     """A bug report needs it."""
     assert call("version").stdout.startswith("loadgate 0.")
-    assert json.loads(call("version", "-o", "json").stdout).keys() == {"loadgate", "python", "platform"}
+    assert json.loads(call("version", "-o", "json").stdout).keys() == {"loadgate", "runner", "python", "platform"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

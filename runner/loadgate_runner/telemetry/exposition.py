@@ -15,6 +15,7 @@ import loadgate
 from loadgate.control import RunnerState
 from loadgate.metrics import Histogram
 from loadgate.metrics.histogram import value_of
+from loadgate_runner import compiled
 from loadgate_runner.telemetry.series import BAD_STATUS
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds; with +Inf 14 buckets."""
+
+_COMPILED = compiled()
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -38,6 +41,7 @@ def families(snapshot: Snapshot, test: Mapping[str, str]) -> Iterator[str]:
         "run": snapshot.run,
         "runner": str(snapshot.runner),
         "version": loadgate.__version__,
+        "compiled": str(_COMPILED).lower(),
     }
     yield _family("loadgate_runner_info", "gauge", "Which runner of which run this is.", {_labels(info): 1})
     states: dict[Labels, float] = {(("state", state.value),): int(state == snapshot.state) for state in RunnerState}
