@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 
 import httpx
 import psutil
@@ -144,6 +145,20 @@ async def test_a_signal_before_the_start_ends_without_a_result(shop):
     runner.process.send_signal(signal.SIGTERM)
     code, out = await runner.wait(within=5)
     assert (code, out) == (128 + signal.SIGTERM, "")
+
+
+async def test_a_signal_before_the_plan_is_read_ends_at_once(tmp_path):
+    """A runner listens from its first moment on: as a container's first process it would else not get the signal."""
+    plan = tmp_path / "plan"
+    os.mkfifo(plan)
+    environ = {**os.environ, "LOADGATE_RUN": RUN, "LOADGATE_TOKEN": TOKEN, "LOADGATE_POD_UID": "pod-1"}
+    arguments = ("-m", "loadgate_runner", "--plan", str(plan), "--files", str(tmp_path), "--port", "0")
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environ)
+    waiting = await asyncio.to_thread(os.open, plan, os.O_WRONLY)
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(5):
+        assert await process.wait() == 128 + signal.SIGTERM
+    os.close(waiting)
 
 
 async def test_sigkill_of_the_runner_leaves_no_child(shop):
