@@ -110,7 +110,7 @@ class Operator:
                 live_writes=LIVE_WRITES,
                 reconciled=self._metrics.reconciled,
             )
-            logger.info("load may go to %s", self._flags.targets)
+            logger.info("where load may go: %s", self._flags.targets)
             reconciler = Reconciler(cluster, collector, self._runner_settings, clock=clock, options=options)
             self._cluster = cluster
             ready = asyncio.Event()

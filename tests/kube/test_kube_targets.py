@@ -28,7 +28,7 @@ def stage(kube: Kube, namespace: str, target: str, tmp_path: Path) -> Iterator[S
     operator = OperatorProcess(kube, log, "--namespace", namespace, "--allowed-target", "127.0.0.1")
     yield Stage(kube, namespace, target)
     operator.stop()
-    assert "load may go to 127.0.0.1" in operator.said()
+    assert "where load may go: 127.0.0.1" in operator.said()
 
 
 @pytest.fixture
