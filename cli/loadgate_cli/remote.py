@@ -32,8 +32,8 @@ class RemoteError(Exception):
     """The cluster can't be asked, or it says no: the message tells what to do."""
 
 
-class UnansweredError(RemoteError):
-    """No answer, this time: asking again may help."""
+class MissingError(RemoteError):
+    """The cluster answers, and has no such object."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Remote:
                 raise RemoteError(
                     "the cluster knows no LoadTest: install the chart, or `loadgate crds | kubectl apply -f -`"
                 ) from error
-            raise RemoteError(
+            raise MissingError(
                 f"there is no {kind} {name!r} in namespace {self.namespace!r}; see `loadgate get`"
             ) from error
         except RefusedError as error:
@@ -94,7 +94,7 @@ class Remote:
         except ClusterError as error:
             if ": 401:" in str(error):
                 raise RemoteError(f"the cluster doesn't accept these credentials: {error}") from error
-            raise UnansweredError(f"the cluster doesn't answer: {error}") from error
+            raise RemoteError(f"the cluster doesn't answer: {error}") from error
 
 
 @asynccontextmanager

@@ -15,32 +15,38 @@ def ending(test: dict[str, Any]) -> Exit | None:
     A status of an older spec, or a verdict of a run before the one that the rerun annotation asks for, is none.
     """
     status = test.get("status") or {}
-    if status.get("observedGeneration", -1) != test["metadata"].get("generation"):
-        return None
-    if _is_true(status, ConditionType.Reconciling):
+    if not _is_current(test, status) or _is_true(status, ConditionType.Reconciling):
         return None
     if _is_true(status, ConditionType.Complete):
-        return exit_of(Outcome[status["phase"]]) if _is_rerun(test, status) else None
+        return exit_of(Outcome[status["phase"]])
     return Exit.INVALID if _is_true(status, ConditionType.Stalled) else None
 
 
-def _is_rerun(test: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Whether the run is the one that was asked for last: an annotation changes no generation."""
+def _is_current(test: dict[str, Any], status: dict[str, Any]) -> bool:
+    """Whether the status is of the spec as it is now, and its verdict of the run that was asked for last.
+
+    The annotation that asks for another run changes no generation.
+    """
+    if status.get("observedGeneration", -1) != test["metadata"].get("generation"):
+        return False
     asked = (test["metadata"].get("annotations") or {}).get(RERUN_ANNOTATION)
-    run = status.get("run") or {}
-    return asked is None or parts(run.get("specHash", ""))[2] == rerun_part(asked)
+    if asked is None or not _is_true(status, ConditionType.Complete):
+        return True
+    return parts((status.get("run") or {}).get("specHash", ""))[2] == rerun_part(asked)
 
 
 def line(test: dict[str, Any]) -> str:
     """Where it stands, on one line: the phase, how far it is, and why."""
     status = test.get("status") or {}
-    parts = [str(status.get("phase") or "not yet seen by the operator")]
+    if not _is_current(test, status):
+        return "not yet seen by the operator" + (" as it is now" if status.get("phase") else "")
+    told = [str(status["phase"])]
     if "progress" in status and not _is_true(status, ConditionType.Complete):
-        parts.append(f"{status['progress']} %")
+        told.append(f"{status['progress']} %")
     said = next((c for kind in _TELLING if (c := _condition(status, kind))), None)
     if said:
-        parts.append(f"{said.get('reason', '')}: {said.get('message', '')}".rstrip(": "))
-    return "  ".join(parts)
+        told.append(f"{said.get('reason', '')}: {said.get('message', '')}".rstrip(": "))
+    return "  ".join(told)
 
 
 def details(test: dict[str, Any]) -> list[str]:

@@ -41,7 +41,7 @@ STATES = {
     ),
     "starting": State("Progressing", "InProgress", None, {}),
     "running": State("Progressing", "InProgress", None, {}),
-    "judging": State("Progressing", "InProgress", None, {"teardown": {"steps": [{"think": "15s"}]}}),
+    "judging": State("Progressing", "InProgress", None, {"teardown": {"steps": [{"think": "30s"}]}}),
     "suspended": State("Suspended", "Failed", 2, {"suspend": True}),
     "passed": State("Healthy", "Current", 0, {}),
     "failed": State("Degraded", "Failed", 1, {"thresholds": {"http_req_duration": ["p(95)<0.001"]}}),

@@ -107,8 +107,9 @@ def test_wait_says_all_that_is_wrong(api: FakeApi):
     api.has(f"{TESTS}/checkout", test)
     first, *rest = api.call("wait", "checkout").stdout.splitlines()
     assert first.startswith("checkout  Failed  ThresholdViolated: ")
+    actual = test["status"]["violations"][0]["actual"]
     assert rest == [
-        "  http_req_duration p(95) is 100ms, the limit is 0.001ms (threshold)",
+        f"  http_req_duration p(95) is {actual}, the limit is 0.001ms (threshold)",
         "  home p99 is 100ms, the limit is 50ms (budget/shop)",
         "  LoopLag: the loop lags",
     ]
@@ -131,6 +132,25 @@ def test_wait_without_a_verdict_in_time_has_a_code_of_its_own(api: FakeApi):
     assert "no verdict within 10ms" in done.stderr
 
 
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_wait_bears_with_a_server_that_has_just_come_back(api: FakeApi, code: int):
+    """A test that was there is asked for again whatever the server says meanwhile, unless it says that it is gone."""
+    away = {"message": "404 page not found" if code == 404 else "not yet"}
+    api.answers[f"{TESTS}/checkout"] = [(200, fixture("running")), (code, away), (200, fixture("passed"))]
+    done = api.call("wait", "checkout")
+    assert done.exit_code == 0
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_wait_ends_when_the_test_is_deleted(api: FakeApi):
+    """Nobody waits for a verdict on what is gone."""
+    gone = {"message": 'loadtests.loadgate.dev "checkout" not found'}
+    api.answers[f"{TESTS}/checkout"] = [(200, fixture("running")), (404, gone)]
+    done = api.call("wait", "checkout")
+    assert done.exit_code == 2
+    assert "there is no LoadTest 'checkout'" in done.stderr
+
+
 def test_wait_takes_no_verdict_from_before_a_rerun(api: FakeApi):
     """An annotation changes no generation, yet the old run's verdict isn't the one that is waited for."""
     test = fixture("passed")
@@ -138,7 +158,9 @@ def test_wait_takes_no_verdict_from_before_a_rerun(api: FakeApi):
     again = copy.deepcopy(test)
     again["status"]["run"]["specHash"] = "0.0." + rerun_part("2")
     api.has(f"{TESTS}/checkout", test, again)
-    assert api.call("wait", "checkout", "--timeout", "10ms").exit_code == 124
+    early = api.call("wait", "checkout", "--timeout", "10ms")
+    assert early.exit_code == 124
+    assert "checkout  not yet seen by the operator as it is now" in early.stderr
     assert api.call("wait", "checkout").exit_code == 0
 
 

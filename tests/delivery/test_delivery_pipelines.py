@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_delivery_schemas import FOREIGN
 
 from loadgate.api.conditions import Phase
 from loadgate.api.documents import load
@@ -47,3 +48,12 @@ def test_the_workflow_ends_in_every_final_phase():
 def test_the_documentation_names_each_file(path: Path):
     """Every file is linked from the page, by the path that it has."""
     assert f"(../{path.relative_to(ROOT)})" in (ROOT / "docs/delivery.md").read_text()
+
+
+def test_every_file_of_another_projects_kind_is_judged() -> None:
+    """A file that is added is either judged by its project's definition or is a LoadTest of our own."""
+    kinds = {
+        path.relative_to(FILES).as_posix(): yaml.safe_load(path.read_text())["apiVersion"]
+        for path in FILES.rglob("*.yaml")
+    }
+    assert {name for name, version in kinds.items() if not version.startswith("loadgate.dev/")} == set(FOREIGN)

@@ -44,17 +44,29 @@ async def _wait(place: remote.Place, name: str, timeout: float) -> Exit:  # noqa
     told = ""
     async with remote.connected(place) as cluster:
         test: dict[str, Any] = await cluster.test(name)
+        now = ""
         while (code := ending(test)) is None:
-            if (now := line(test)) != told:
-                say(f"{name}  {now}")
+            if (now := now or f"{name}  {line(test)}") != told:
+                say(now)
                 told = now
             if time.monotonic() + _PAUSE > until:
                 say(f"{name}: no verdict within {format_duration(timeout)}")
                 return Exit.TIMED_OUT
             await asyncio.sleep(_PAUSE)
-            try:
-                test = await cluster.test(name)
-            except remote.UnansweredError as error:  # an API server may be away for a while; the run goes on
-                say(str(error))
+            test, now = await _look_again(cluster, test)
         click.echo("\n  ".join((f"{name}  {line(test)}", *details(test))))
         return code
+
+
+async def _look_again(cluster: remote.Remote, test: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The test as it is now; or as it was, and what is in the way.
+
+    It was there before, so the way is right: an API server may be away for a while, and knows neither rights nor
+    definitions at first when it is back. The run goes on meanwhile.
+    """
+    try:
+        return await cluster.test(test["metadata"]["name"]), ""
+    except remote.MissingError:
+        raise
+    except remote.RemoteError as error:
+        return test, str(error)
