@@ -104,7 +104,7 @@ ANY_JOURNEY = Journey(ANYTHING, ANYTHING)
 
 
 def _of_step(step: Step) -> Journey:
-    if step.request:
+    if step.call:
         return Journey(Bounds(1, 1), NOTHING)
     if step.think:
         return Journey(NOTHING, Bounds(*parse_think(step.think)))

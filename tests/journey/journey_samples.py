@@ -41,6 +41,7 @@ def an_answer(
     response.status, response.error, response.message = status, error, message
     response.head, response.body, response.size = f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode(), body, len(body)
     response.hops, response.duration, response.started = hops, duration, started
+    response.truncated = False
     return response
 
 

@@ -11,7 +11,7 @@ from .grammar import matcher
 from .grammar.status import describe_status
 from .names import Body, Headers, ShortText, Tags, Text, VariableName
 from .references import ConfigMapSource
-from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, QueryValue, StatusValue, ThinkText
+from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, OpenObject, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
 
 MAX_DEPTH = 5
@@ -23,7 +23,9 @@ MAX_TIMES = 1_000_000
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODIES = ("json", "form", "multipart", "text", "file")
-KINDS = ("request", "think", "group", "repeat", "while", "if", "choice")
+CALLS = ("request", "graphql")
+"""The kinds of step that speak with the target; `check` and `extract` go with these."""
+KINDS = (*CALLS, "think", "group", "repeat", "while", "if", "choice")
 
 
 class Basic(Model):
@@ -63,24 +65,55 @@ class Part(Model):
     """The part's content type; guessed from the file name when left out."""
 
 
-class Request(Model):
-    """One HTTP request."""
+Parameters = Annotated[dict[ShortText, QueryValue], Field(max_length=64)]
 
-    model_config = validated(at_most_one("multipart", "text", "file"))
+
+class Call(Model):
+    """What all steps say that speak with the target, in whichever protocol."""
 
     name: ShortText | None = None
     """What it is called in thresholds, budgets and reports: `METHOD url` when left out. Set it where the URL varies."""
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    """The HTTP method."""
     url: Text
     """A path that is appended to the target's URL, or a whole URL; may hold `${...}`."""
     headers: Headers = Field(default={})
     """Headers; values may hold `${...}`."""
-    query: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] = Field(default={})
+    auth: Auth | None = None
+    """Basic or bearer authentication."""
+    timeout: Timeouts | None = None
+    """How long it may take; the target's `timeout` when left out."""
+    host: ShortText | None = None
+    """The `Host` header, where it isn't the URL's host."""
+    tags: Tags = Field(default={})
+    """Tags of its samples, for thresholds such as `http_req_duration{area:shop}`."""
+
+    @property
+    def http_method(self) -> str:
+        """The method that it is sent with."""
+        return "GET"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is put behind the URL."""
+        return {}
+
+    @property
+    def label(self) -> str:
+        """What its samples are called: its name, or its method and URL as written, without the query."""
+        return request_label(self.name, self.http_method, self.url)
+
+
+class Request(Call):
+    """One HTTP request."""
+
+    model_config = validated(at_most_one("multipart", "text", "file"))
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    """The HTTP method."""
+    query: Parameters = Field(default={})
     """Query parameters, encoded for you: a value, or a list of values for one name. Texts may hold `${...}`."""
     json_: Any = Field(default=None, json_schema_extra=OPEN_VALUE)
     """A body that is sent as JSON; any text in it may hold `${...}`."""
-    form: Annotated[dict[ShortText, QueryValue], Field(max_length=64)] | None = None
+    form: Parameters | None = None
     """A body that is sent as an HTML form (`application/x-www-form-urlencoded`); texts may hold `${...}`."""
     multipart: Annotated[list[Part], Field(min_length=1, max_length=32)] | None = None
     """A body that is sent as `multipart/form-data`."""
@@ -88,16 +121,8 @@ class Request(Model):
     """A body that is sent as it is, as UTF-8; may hold `${...}`."""
     file: ConfigMapSource | None = None
     """A body that is a file's contents, byte by byte."""
-    auth: Auth | None = None
-    """Basic or bearer authentication."""
-    timeout: Timeouts | None = None
-    """How long it may take; the target's `timeout` when left out."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] | None = None
     """How many redirects to follow; the target's `maxRedirects` when left out."""
-    host: ShortText | None = None
-    """The `Host` header, where it isn't the URL's host."""
-    tags: Tags = Field(default={})
-    """Tags of its samples, for thresholds such as `http_req_duration{area:shop}`."""
     compressed: bool = True
     """Whether to ask for a compressed response."""
 
@@ -106,9 +131,51 @@ class Request(Model):
         return kept_null(self, serialize(self), "json_")
 
     @property
+    def http_method(self) -> str:
+        """The method that it is sent with."""
+        return self.method
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is put behind the URL."""
+        return self.query
+
+
+class GraphQL(Call):
+    """One GraphQL operation over HTTP: a query or a mutation, in a POST of JSON."""
+
+    model_config = validated(exactly_one("query", "file"))
+
+    query: Annotated[Body, Field(min_length=1)] | None = None
+    """The GraphQL document, the same each time: what varies goes into `variables`."""
+    file: ConfigMapSource | None = None
+    """A file that holds the document."""
+    operation_name: VariableName | None = None
+    """Which operation of the document to do. Its samples are called like it, unless there is a `name`."""
+    variables: OpenObject = Field(default={})
+    """The operation's variables; any text in them may hold `${...}`."""
+    errors: Literal["fail", "allow"] = "fail"
+    """Whether an answer with `errors` is a failed request (of the kind `graphql`), or one like any other."""
+
+    @property
+    def http_method(self) -> str:
+        """The method that it is sent with."""
+        return "POST"
+
+    @property
     def label(self) -> str:
-        """What the request is called: its name, or its method and URL as written, without the query."""
-        return request_label(self.name, self.method, self.url)
+        """What its samples are called: its name, its operation's, or `POST` and its URL."""
+        name = self.name or operation_name(self.operation_name, self.query)
+        return request_label(name, self.http_method, self.url)
+
+
+_OPERATION = re.compile(r"(?m)^\s*(?:query|mutation)\s+([_A-Za-z][_0-9A-Za-z]{0,255})")
+
+
+def operation_name(given: str | None, document: str | None) -> str | None:
+    """The operation that is done, as far as it has a name: the one that is asked for, or the document's only one."""
+    named = _OPERATION.findall(document or "")
+    return given or (named[0] if len(named) == 1 else None)
 
 
 _BEFORE_QUERY = re.compile(r"(?:\$\{[^}]*\}|[^?])*")
@@ -218,18 +285,21 @@ class Branch(Model):
 
 
 class Step(Model):
-    """One step of a journey: exactly one of request, think, group, repeat, while, if and choice."""
+    """One step of a journey, of exactly one kind."""
 
     model_config = validated(
         exactly_one(*KINDS),
         rule(
-            "has(self.request) || !(has(self.check) || (has(self.extract) && self.extract.size() > 0))",
+            " || ".join(f"has(self.{kind})" for kind in CALLS)
+            + " || !(has(self.check) || (has(self.extract) && self.extract.size() > 0))",
             "check and extract go with a request",
         ),
     )
 
     request: Request | None = None
     """Send an HTTP request."""
+    graphql: GraphQL | None = None
+    """Do a GraphQL operation."""
     check: Check | None = None
     """What must hold of the request's response."""
     extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
@@ -249,8 +319,13 @@ class Step(Model):
 
     @property
     def kind(self) -> str:
-        """Which of the seven kinds it is, by its name in the manifest."""
+        """Which of the kinds it is, by its name in the manifest."""
         return next(kind for kind in KINDS if getattr(self, _ATTRIBUTES[kind]) is not None)
+
+    @property
+    def call(self) -> Call | None:
+        """What it says to the target, in whichever protocol; None where it doesn't speak with it."""
+        return self.request or self.graphql
 
 
 _ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in KINDS}

@@ -103,8 +103,10 @@ def config_map_refs(test: LoadTest) -> Iterator[KeyRef]:
 
 
 def _step_refs(steps: Iterable[Step]) -> Iterator[KeyRef]:
-    for request in (step.request for _, step in walk(steps) if step.request):
-        files = [request.file, *(part.file for part in request.multipart or [])]
+    for _, step in walk(steps):
+        files = [step.graphql.file] if step.graphql else []
+        if step.request:
+            files += [step.request.file, *(part.file for part in step.request.multipart or [])]
         yield from (file.config_map_key_ref for file in files if file)
 
 

@@ -59,8 +59,8 @@ def _urls(test: LoadTest) -> Iterator[tuple[Path, str]]:
     ]
     for path, steps in blocks:
         for place, step in walk(steps):
-            if step.request:
-                yield (*path, *place, "request", "url"), step.request.url
+            if step.call:
+                yield (*path, *place, step.kind, "url"), step.call.url
 
 
 def _written_origin(url: str) -> str:

@@ -34,7 +34,7 @@ from loadgate_runner.http.bodies import (
 )
 from loadgate_runner.http.client import Client
 from loadgate_runner.http.cookies import CookieJar
-from loadgate_runner.http.failures import Failure
+from loadgate_runner.http.failures import ANSWERED, Failure
 from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.headers import Headers
 from loadgate_runner.http.network import Network
@@ -45,6 +45,7 @@ from loadgate_runner.http.tls import tls_fault
 from loadgate_runner.http.urls import Origin, encode_component, encode_path, encode_query, locate
 
 __all__ = [
+    "ANSWERED",
     "BINARY",
     "FORM",
     "JSON",

@@ -24,6 +24,12 @@ class Failure(StrEnum):
     """More redirects than allowed, or one that leads nowhere."""
     BODY = "body"
     """The body ended early or can't be decoded."""
+    GRAPHQL = "graphql"
+    """The answer to a GraphQL operation has errors, or is none."""
+
+
+ANSWERED = frozenset({Failure.GRAPHQL})
+"""Failures of an answer that came whole: there is something to check and to extract from."""
 
 
 class RequestFailed(Exception):  # noqa: N818  it names what happened, and never leaves this package

@@ -15,13 +15,14 @@ from loadgate.api.grammar.think import parse_think
 from .checks import compile_check, compile_matcher, parse_matcher, parse_status
 from .errors import Interrupted, JourneyError
 from .extract import Extraction
+from .kinds import compile_call
 from .observe import Observer
-from .requests import Needs, compile_request
+from .requests import Needs
 from .state import State
 from .templates import compile_value, parse
 
 if TYPE_CHECKING:
-    from loadgate.api.steps import Branch, If, Repeat, Request, Step, While
+    from loadgate.api.steps import Branch, Call, If, Repeat, Step, While
 
     from .ports import CheckSeries
     from .workshop import Workshop
@@ -46,8 +47,9 @@ def compile_steps(steps: Sequence[Step], shop: Workshop) -> Run:
 
 
 def _compile_step(step: Step, shop: Workshop) -> Run:
-    if step.request is not None:
-        return _request(step, shop)
+    call = step.call
+    if call is not None:
+        return _call(step, call, shop)
     if step.think is not None:
         return _think(step.think, shop)
     if step.group is not None:
@@ -145,13 +147,11 @@ def _condition(value: str, asked: object, shop: Workshop) -> Callable[[State], b
     return condition
 
 
-def _request(step: Step, shop: Workshop) -> Run:
-    request = step.request
-    if request is None:
-        raise JourneyError("a request step without a request")
+def _call(step: Step, call: Call, shop: Workshop) -> Run:
     extractions = [Extraction(variable, extract) for variable, extract in step.extract.items()]
-    observer = _observer(step, request, extractions, replace(shop, tags={**shop.tags, **request.tags}))
-    send = compile_request(request, _needs(step, extractions), shop.target, shop.scope, shop.files)
+    shop = replace(shop, tags={**shop.tags, **call.tags})
+    observer = _observer(step, call, extractions, shop)
+    send = compile_call(call, _needs(step, extractions), shop)
     observe = observer.observe if step.check or extractions else observer.count
 
     async def run(state: State) -> None:
@@ -160,14 +160,14 @@ def _request(step: Step, shop: Workshop) -> Run:
     return run
 
 
-def _observer(step: Step, request: Request, extractions: Sequence[Extraction], shop: Workshop) -> Observer:
-    check, name = step.check, request.label
+def _observer(step: Step, call: Call, extractions: Sequence[Extraction], shop: Workshop) -> Observer:
+    check, name = step.check, call.label
 
     def checks(called: str) -> CheckSeries:
         return shop.recorder.check_series(shop.series_tags(name=name, check=called))
 
     return Observer(
-        shop.recorder.request_series(shop.series_tags(name=name, method=request.method)),
+        shop.recorder.request_series(shop.series_tags(name=name, method=call.http_method)),
         parse_status(check.status) if check and check.status is not None else None,
         [(test, checks(called)) for called, test in compile_check(check, shop.scope)] if check else [],
         [(each, checks(each.check_name) if each.required else None) for each in extractions],

@@ -11,6 +11,7 @@ from loadgate.api.grammar.amounts import parse_duration
 from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.steps import Check
 from loadgate_runner.http import (
+    ANSWERED,
     FORM,
     JSON,
     TEXT,
@@ -104,7 +105,7 @@ class Kit:
         if not asked:
             return {}
         tests = _kept(self._tests, repr(asked), lambda: self._compile(asked))
-        if reply.response.error is not None:
+        if reply.response.error is not None and reply.response.error not in ANSWERED:
             return {name: False for name, _ in tests}
         document = reply.document if "json_" in asked else MISSING
         return {name: test(state, reply.response, document) for name, test in tests}
@@ -116,10 +117,10 @@ class Kit:
         state: State,
         *,
         headers: Mapping[str, str] | None,
-        query: Mapping[str, Any] | None,
-        json: Any,
-        form: Mapping[str, Any] | None,
-        body: str | bytes | None,
+        query: Mapping[str, Any] | None = None,
+        json: Any = UNSET,
+        form: Mapping[str, Any] | None = None,
+        body: str | bytes | None = None,
         auth: str | tuple[str, str] | None,
         timeout: str | float | None,
     ) -> Awaitable[Response]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadgate_runner.http.failures import ANSWERED
+
 from .extract import MISSING, Extraction, parse_json
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Observer:
     def observe(self, state: State, response: Response) -> None:
         """Record, check, extract. Of a request that failed on its way all checks fail and nothing is found."""
         record(self._series, state, response, expected=is_expected(response, self._accepted))
-        if response.error is not None:
+        if response.error is not None and response.error not in ANSWERED:
             for _, checks in self._tests:
                 checks.record(False)
             for extraction, required in self._extractions:

@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgate.api.references import ConfigMapSource
-    from loadgate.api.steps import Basic, Request
+    from loadgate.api.steps import Basic, Call, Request
     from loadgate.api.steps import Part as FormPart
     from loadgate_runner.http import Request as Prepared
     from loadgate_runner.http import Response
 
     from .scope import Scope
     from .target import Target
+    from .workshop import Workshop
 
 Send = Callable[[State], Awaitable["Response"]]
 
@@ -55,15 +56,22 @@ class Needs:
     body: bool = False
 
 
-def compile_request(request: Request, needs: Needs, target: Target, scope: Scope, files: Path) -> Send:
+def compile_request(request: Request, needs: Needs, shop: Workshop) -> Send:
     """Return what sends the request for a virtual user."""
-    address = compile_address(request.url, request.query, target, scope)
-    content_type, body = compile_body(request, scope, files)
-    headers = _headers(request, target)
+    return compile_sending(request, *compile_body(request, shop.scope, shop.files), needs, shop)
+
+
+def compile_sending(  # noqa: PLR0913, PLR0917 - the parts of a request
+    call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None = None
+) -> Send:
+    """Return what sends a call's body over HTTP; `accept` is the header of that name, unless the call has one."""
+    target, scope = shop.target, shop.scope
+    address = compile_address(call.url, call.parameters, target, scope)
+    headers = _headers(call, target, accept)
     names = {name.lower() for name in headers}
     fixed, changing = header_pieces(headers, scope)
-    if request.auth is not None and request.auth.basic is not None:
-        credentials = _basic(request.auth.basic, scope)
+    if call.auth is not None and call.auth.basic is not None:
+        credentials = _basic(call.auth.basic, scope)
         if isinstance(credentials, str):
             fixed.append(("Authorization", credentials))
         else:
@@ -71,19 +79,19 @@ def compile_request(request: Request, needs: Needs, target: Target, scope: Scope
     defaults = defaults_beside(names - {name.lower() for name, _ in fixed})
     try:
         prepared = prepare(
-            request.method,
+            call.http_method,
             address.origin,
             address.path if isinstance(address.path, bytes) and address.locate is None else None,
             headers=[*fixed, *(defaults or ())],
             content_type=None if "content-type" in names else content_type,
             body=body if isinstance(body, bytes) else None,
-            options=target.options_for(request),
+            options=target.options_for(call),
             needs_headers=needs.headers,
             needs_body=needs.body,
             default_headers=defaults is None,
         )
     except ValueError as error:
-        raise JourneyError(f"request {request.label!r}: {error}") from error
+        raise JourneyError(f"request {call.label!r}: {error}") from error
     return _sender(prepared, address, join(changing), body)
 
 
@@ -160,13 +168,14 @@ def defaults_beside(changing: Iterable[str]) -> list[tuple[str, str]] | None:
     return [(name, value) for name, value in _DEFAULTS.items() if name not in replaced] if replaced else None
 
 
-def _headers(request: Request, target: Target) -> dict[str, str]:
-    """A request's own header wins over the target's of the same name, `auth` over both."""
-    given = {name.lower(): (name, value) for name, value in (*target.headers.items(), *request.headers.items())}
-    if request.auth is not None:
+def _headers(call: Call, target: Target, accept: str | None) -> dict[str, str]:
+    """A call's own header wins over the target's of the same name, `auth` over both."""
+    given = {"accept": ("Accept", accept)} if accept else {}
+    given |= {name.lower(): (name, value) for name, value in (*target.headers.items(), *call.headers.items())}
+    if call.auth is not None:
         given.pop("authorization", None)
-    if request.auth is not None and request.auth.bearer is not None:
-        given["authorization"] = ("Authorization", f"Bearer {request.auth.bearer}")
+    if call.auth is not None and call.auth.bearer is not None:
+        given["authorization"] = ("Authorization", f"Bearer {call.auth.bearer}")
     return dict(given.values())
 
 

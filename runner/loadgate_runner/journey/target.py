@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from loadgate.api.steps import Request
 from loadgate_runner.http import TLS, Options, Origin, Timeouts, locate, tls_fault
 
 from .data import read_file
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from loadgate.api.steps import Request
+    from loadgate.api.steps import Call
     from loadgate.api.target import Timeouts as RequestTimeouts
     from loadgate.plan.document import PlanTarget
 
@@ -28,15 +29,16 @@ class Target:
     headers: Mapping[str, str]
     options: Options
 
-    def options_for(self, request: Request) -> Options:
+    def options_for(self, call: Call) -> Options:
         """Return the options of one request: its own where it has some, the target's where not."""
-        host = next((value for name, value in request.headers.items() if name.lower() == "host"), None)
+        host = next((value for name, value in call.headers.items() if name.lower() == "host"), None)
+        redirects = call.max_redirects if isinstance(call, Request) else None
         return replace(
             self.options,
-            timeouts=_timeouts(request.timeout) if request.timeout else self.options.timeouts,
-            host=request.host or host or self.options.host,
-            max_redirects=self.options.max_redirects if request.max_redirects is None else request.max_redirects,
-            compressed=request.compressed,
+            timeouts=_timeouts(call.timeout) if call.timeout else self.options.timeouts,
+            host=call.host or host or self.options.host,
+            max_redirects=self.options.max_redirects if redirects is None else redirects,
+            compressed=not isinstance(call, Request) or call.compressed,
         )
 
 

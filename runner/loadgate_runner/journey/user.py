@@ -9,21 +9,26 @@ async def journey(user):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.grammar.think import parse_think
+from loadgate.api.steps import operation_name
+from loadgate_runner.http.failures import ANSWERED
 
 from .errors import Interrupted, ValueFault
+from .graphql import ACCEPTED, judged
 from .kit import UNSET, Kit
 from .observe import is_expected, record
 from .reply import Reply
 
 if TYPE_CHECKING:
     from random import Random
+
+    from loadgate_runner.http import Response
 
     from .metrics import Metrics
     from .secrets import Secrets
@@ -144,11 +149,46 @@ class User:
             method, url, self._state,
             headers=headers, query=query, json=json, form=form, body=body, auth=auth, timeout=timeout,
         )  # fmt: skip
-        called = name or f"{method} {url.partition('?')[0]}"
-        series = self._kit.request_series(called, method, self._group, tags)
+        return await self._recorded(sending, name or f"{method} {url.partition('?')[0]}", method, status, tags)
+
+    async def graphql(  # noqa: PLR0913 - the parts of an operation, all but one with a default
+        self,
+        query: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        operation: str | None = None,
+        url: str = "/graphql",
+        errors: Literal["fail", "allow"] = "fail",
+        name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: str | tuple[str, str] | None = None,
+        timeout: str | float | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
+        tags: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Do a GraphQL operation; an answer with errors is a failed request, unless they are allowed.
+
+        `operation` is the one to do where the document has several. Without a `name`, the request is called like the
+        operation. The rest is as for `request`.
+        """
+        document = {"query": query, "variables": dict(variables or {})}
+        if operation is not None:
+            document["operationName"] = operation
+        sending = self._kit.compose(
+            "POST", url, self._state, headers={"Accept": ACCEPTED, **(headers or {})}, json=document, auth=auth,
+            timeout=timeout,
+        )  # fmt: skip
+        called = name or operation_name(operation, query) or f"POST {url.partition('?')[0]}"
+        if errors == "fail":
+            sending = judged(sending)
+        return await self._recorded(sending, called, "POST", None, tags)
+
+    async def _recorded(
+        self, sending: Awaitable[Response], name: str, method: str, status: Any, tags: Mapping[str, str] | None
+    ) -> Reply:
+        series = self._kit.request_series(name, method, self._group, tags)
         response = await sending
         record(series, self._state, response, expected=is_expected(response, self._kit.accepted(status)))
-        return Reply(response, called, self._group)
+        return Reply(response, name, self._group)
 
     def check(  # noqa: PLR0913 - what can be asked of a reply
         self,
@@ -226,7 +266,7 @@ class Data:
 
 
 def _holds(predicate: Predicate, reply: Reply) -> bool:
-    if reply.error is not None:
+    if reply.error is not None and reply.error not in ANSWERED:
         return False
     if not callable(predicate):
         return bool(predicate)

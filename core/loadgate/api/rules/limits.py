@@ -7,7 +7,7 @@ from loadgate.api.conditions import DoubtReason
 from loadgate.api.grammar.errors import did_you_mean
 from loadgate.api.grammar.threshold import AGGREGATES, Expression, MetricSelector, parse_expression, parse_metric
 from loadgate.api.measures import METRICS, tags_of
-from loadgate.api.steps import request_label
+from loadgate.api.steps import CALLS, operation_name, request_label
 
 from .findings import Findings, Node
 from .steps import nested
@@ -29,27 +29,31 @@ def samples(spec: Node) -> Samples:
     """What the samples of this test will carry."""
     scenarios = list(spec["scenarios"].each())
     blocks = [spec["setup"]["steps"], spec["teardown"]["steps"], *(scenario["steps"] for scenario in scenarios)]
-    requests = [request for block in blocks for request in _requests(block)]
+    calls = [call for block in blocks for call in _calls(block)]
     names = [scenario["name"].text for scenario in scenarios]
-    tags = {tag for holder in (*scenarios, *requests) for tag in holder["tags"].keys}
+    tags = {tag for holder in (*scenarios, *(call for _, call in calls)) for tag in holder["tags"].keys}
     return Samples(
         scenarios=frozenset(filter(None, names)) if names and all(names) else None,
-        requests=frozenset(_label(request) for request in requests),
+        requests=frozenset(_label(kind, call) for kind, call in calls),
         tags=frozenset(tags),
         open_ended=any("script" in scenario for scenario in scenarios),
     )
 
 
-def _requests(steps: Node) -> Iterator[Node]:
+def _calls(steps: Node) -> Iterator[tuple[str, Node]]:
     for step in steps.each():
-        if "request" in step:
-            yield step["request"]
+        yield from ((kind, step[kind]) for kind in CALLS if kind in step)
         for inner in nested(step):
-            yield from _requests(inner)
+            yield from _calls(inner)
 
 
-def _label(request: Node) -> str:
-    return request_label(request["name"].text, request["method"].text or "GET", request["url"].text or "")
+def _label(kind: str, call: Node) -> str:
+    name, method = call["name"].text, "GET"
+    if kind == "request":
+        method = call["method"].text or method
+    elif kind == "graphql":
+        name, method = name or operation_name(call["operationName"].text, call["query"].text), "POST"
+    return request_label(name, method, call["url"].text or "")
 
 
 def check_thresholds(findings: Findings, thresholds: Node, known: Samples) -> None:

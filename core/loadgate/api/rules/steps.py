@@ -1,22 +1,21 @@
 """What the steps of a journey must mean: names that are known, texts that parse, loops that end."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.status import parse_status
 from loadgate.api.grammar.think import parse_think
-from loadgate.api.steps import BODIES, KINDS, MAX_DEPTH, MAX_STEPS, Step
+from loadgate.api.steps import BODIES, CALLS, KINDS, MAX_DEPTH, MAX_STEPS, Step
 
 from .findings import Findings, Node
 from .messages import check_fixed, check_headers, check_line, check_request_url, check_tags
 from .scope import RESERVED, Scope
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_TEMPLATES = ("url", "headers", "query", "json", "form", "text", "auth")
+_TEMPLATES = ("url", "headers", "auth")
+_TEMPLATES_OF = {"request": ("query", "json", "form", "text"), "graphql": ("variables",)}
 _SOURCES = ("json", "header", "regex", "cookie")
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
 
@@ -69,9 +68,11 @@ def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
         findings.one_of(step, KINDS)
     if step["think"].text is not None:
         findings.parsed(step["think"], parse_think)
-    if "request" in step:
-        _check_request(findings, step["request"], scope)
-    else:
+    calls = [kind for kind in CALLS if kind in step]
+    for kind in calls:
+        _check_call(findings, kind, step[kind], scope)
+        _CHECKS[kind](findings, step[kind], scope)
+    if not calls:
         for field in ("check", "extract"):
             if step[field].value:
                 findings.add(step[field], "goes with a request only", "put it beside the request that it is about")
@@ -85,24 +86,40 @@ def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
     scope.variables.update(step["extract"].keys)
 
 
+def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None:
+    """Find what is wrong with what all calls have."""
+    if "auth" in call:
+        findings.one_of(call["auth"], ("basic", "bearer"))
+    for field in (*_TEMPLATES, *_TEMPLATES_OF[kind]):
+        scope.check(findings, call[field])
+    check_request_url(findings, call["url"])
+    check_headers(findings, call["headers"])
+    check_line(findings, call["host"])
+    check_fixed(findings, call["host"])
+    check_fixed(findings, call["name"])
+    check_tags(findings, call["tags"])
+
+
 def _check_request(findings: Findings, request: Node, scope: Scope) -> None:
     findings.one_of(request, BODIES, required=False)
-    if "auth" in request:
-        findings.one_of(request["auth"], ("basic", "bearer"))
-    for field in _TEMPLATES:
-        scope.check(findings, request[field])
     for part in request["multipart"].each():
         findings.one_of(part, ("value", "file"))
         scope.check(findings, part["value"])
         for field in ("name", "filename", "contentType"):
             check_fixed(findings, part[field])
             check_line(findings, part[field])
-    check_request_url(findings, request["url"])
-    check_headers(findings, request["headers"])
-    check_line(findings, request["host"])
-    check_fixed(findings, request["host"])
-    check_fixed(findings, request["name"])
-    check_tags(findings, request["tags"])
+
+
+def _check_graphql(findings: Findings, call: Node, _scope: Scope) -> None:
+    findings.one_of(call, ("query", "file"))
+    if "${" in (call["query"].text or ""):
+        findings.add(call["query"], "must not hold ${…}", "write $name in it, and give name under `variables`")
+
+
+_CHECKS: Final[dict[str, Callable[[Findings, Node, Scope], None]]] = {
+    "request": _check_request,
+    "graphql": _check_graphql,
+}
 
 
 def _check_check(findings: Findings, check: Node, scope: Scope) -> None:
