@@ -33,8 +33,8 @@ _LOG_LINES = 200
 
 Objects: TypeAlias = list[Object]
 
-_EVENTS_LAST = 3.0
-"""Seconds for which a list of events is as good as a new one."""
+_EVENTS_LAST = 5.0
+"""Seconds for which a list of events is as good as a new one: a run that is held up asks as seldom as it tells."""
 
 
 _RACES, _MOST_REMEMBERED = 5, 2_000
