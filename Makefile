@@ -16,7 +16,7 @@ $(READY): requirements-dev.lock pyproject.toml
 
 .PHONY: help
 help: ## What each target does
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The wheel as it is shipped, with compiled modules; PYTHONPATH puts it before the sources.
 COMPILED := .venv/compiled
@@ -74,6 +74,10 @@ dashboards: $(READY) ## Generate the chart's Grafana dashboards, and its table o
 .PHONY: bench
 bench: $(READY) $(COMPILED)/.ready ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
 	$(BIN)/python -m benchmarks
+
+.PHONY: bench-operator
+bench-operator: $(READY) ## The operator's numbers on a control plane of its own, each beside its limit (20 minutes; CASES="merging day starts calls many rest")
+	$(BIN)/python -m benchmarks.operator $(CASES)
 
 .PHONY: cluster
 cluster: $(READY) ## Start a real one-node control plane on this machine (needs root and Go; the first build takes minutes) and print its kubeconfig
