@@ -4,7 +4,7 @@ import pytest
 from e2e_cluster import until
 from e2e_stage import SHOP
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600)]
 
 ELSEWHERE = "http://192.0.2.1"
 """Nobody's address (RFC 5737)."""
