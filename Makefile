@@ -72,12 +72,16 @@ dashboards: $(READY) ## Generate the chart's Grafana dashboards, and its table o
 	$(BIN)/python -m charts.generator dashboards readme
 
 .PHONY: bench
-bench: $(READY) $(COMPILED)/.ready ## CPU per request beside wrk's, in one run (needs nginx and wrk; installs them with apt where it can)
+bench: $(READY) $(COMPILED)/.ready ## CPU per request beside eight other load tools, in one run (installs what it needs; BENCH_PEERS=wrk,k6 BENCH_SECONDS BENCH_ROUNDS)
 	$(BIN)/python -m benchmarks
 
 .PHONY: bench-operator
 bench-operator: $(READY) ## The operator's numbers on a control plane of its own, each beside its limit (20 minutes; CASES="merging day starts calls many rest")
 	$(BIN)/python -m benchmarks.operator $(CASES)
+
+.PHONY: bench-honesty
+bench-honesty: $(READY) $(COMPILED)/.ready ## Are the figures true? A server that freezes, known latencies, shapes (needs a C compiler; BENCH_PEERS BENCH_SECONDS)
+	$(BIN)/python -m benchmarks.honesty
 
 .PHONY: cluster
 cluster: $(READY) ## Start a real one-node control plane on this machine (needs root and Go; the first build takes minutes) and print its kubeconfig

@@ -1,151 +1,166 @@
-"""Whoever makes load in a benchmark, each pinned to one core: wrk, our client alone, our runner as it is."""
+"""Our own: the runner as it is, compiled and interpreted, and our HTTP client alone; watched as the others are."""
 
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from benchmarks import others
+from benchmarks.others import Load, Peer
 from benchmarks.tools import pinned
+from benchmarks.watch import CountError, Said, Sample, end, window
 from loadgate.api.validate import validate_loadtest
-from loadgate.metrics import Measurement
+from loadgate.metrics import Snapshot
 from loadgate.plan import compile_plan
 
 COMPILED = Path(__file__).parents[1] / ".venv" / "compiled"
 RUN = "bench-1-abcde"
-TOKEN = "only-on-loopback"
-_START_LIMIT = 30.0  # seconds
+_TOKEN = "only-on-loopback"
+_STATE_LIMIT = 60.0
+"""Seconds to arm in, or to finish after the plan's end."""
+
+Steps = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One run: requests that were answered well, its seconds, CPU seconds of the client while it made load."""
+class Runner:
+    """A runner's process, and what can be asked of it."""
 
-    requests: int
-    seconds: float
-    cpu: float
-    failed: int = 0
+    pid: int
+    address: str
 
-    @property
-    def cost(self) -> float:
-        """CPU microseconds per request."""
-        return self.cpu / self.requests * 1e6 if self.requests else float("inf")
+    def start(self) -> None:
+        """Begin now."""
+        self._call("/start", {"run": RUN, "in_seconds": 0})
 
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds
+    def until(self, state: str, limit: float = _STATE_LIMIT, every: float = 0.05) -> None:
+        """Wait for a state. Raises RuntimeError with what the runner says where it doesn't come."""
+        ends = time.monotonic() + limit
+        while (report := json.loads(self._call("/state")))["state"] != state:
+            if report["state"] == "Failed" or time.monotonic() > ends:
+                raise RuntimeError(f"the runner is {report['state']}, not {state}: {report['message']}")
+            time.sleep(every)
 
+    def snapshot(self) -> Snapshot:
+        """All it measured."""
+        return Snapshot.decode(self._call("/snapshot?view=full"))
 
-def wrk(url: str, core: int, connections: int, seconds: int) -> Sample:
-    """One thread, so that all is on one core. Its CPU is that of its whole life, which begins at once."""
-    before = os.times()
-    command = pinned(core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url)
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    found = re.search(r"(\d+) requests in ([\d.]+)s", said)
-    if found is None or "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(f"wrk had failures:\n{said}")
-    return Sample(int(found[1]), float(found[2]), cpu)
+    def _call(self, path: str, message: dict[str, Any] | None = None) -> bytes:
+        data = None if message is None else json.dumps(message).encode()
+        request = urllib.request.Request(self.address + path, data, {"Authorization": f"Bearer {_TOKEN}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read())
 
 
-def client(url: str, core: int, connections: int, seconds: int) -> Sample:
-    """Our HTTP client and recorder, compiled, in a loop of VUs, without plan, executor and journey."""
-    command = pinned(core, sys.executable, "-m", "benchmarks.worker", url, str(connections), str(seconds))
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environ(compiled=True))
-    said = json.loads(done.stdout)
-    return Sample(said["requests"], said["seconds"], said["cpu"], said["failed"])
+@dataclass(frozen=True)
+class Setting:
+    """How a runner is started: compiled as it is shipped or from the sources, on which cores, with what beside it."""
+
+    compiled: bool = True
+    cores: int | str = 0
+    processes: int = 1
+    files: dict[str, str] = field(default_factory=dict)
 
 
-def runner(  # noqa: PLR0913 - a benchmark's settings
-    url: str, core: int, connections: int, seconds: int, steps: list[dict[str, Any]], *, compiled: bool
-) -> Sample:
-    """The runner on a real plan: constant-vus with these steps. Its CPU is that from start to finish, all threads.
-
-    `compiled` as it is shipped, else as it is without a C compiler.
-    """
-    with tempfile.TemporaryDirectory(prefix="loadgate-bench-") as name:
-        plan = Path(name) / "plan.json"
-        plan.write_bytes(_plan(url, connections, seconds, steps))
-        with _process(plan, core, compiled=compiled) as (process, base):
-            _until(base, "Armed")
-            usage = psutil.Process(process.pid)
-            before = usage.cpu_times()
-            _call(base, "/start", {"run": RUN, "in_seconds": 0})
-            time.sleep(seconds)
-            _until(base, "Finished")
-            after = usage.cpu_times()
-            measured = Measurement.from_json(_call(base, "/snapshot?view=full")["measurement"])
-    cpu = after.user + after.system - before.user - before.system
-    counts = [(dict(tags), stats.duration.count) for tags, stats in measured.requests.items()]
-    good = sum(count for tags, count in counts if tags["expected_response"] == "true")
-    return Sample(good, measured.elapsed, cpu, sum(count for _, count in counts) - good)
-
-
-def _environ(*, compiled: bool) -> dict[str, str]:
-    """What makes a child take the compiled modules, or only the sources."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**environ, "PYTHONPATH": str(COMPILED)} if compiled else environ
-
-
-def _plan(url: str, vus: int, seconds: int, steps: list[dict[str, Any]]) -> bytes:
-    scenario = {"name": "bench", "executor": "constant-vus", "vus": vus, "duration": f"{seconds}s", "steps": steps}
-    manifest = {
+def manifest(base: str, scenario: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """A LoadTest with one scenario, against this address; certificates are taken as they are."""
+    return {
         "apiVersion": "loadgate.dev/v1alpha1",
         "kind": "LoadTest",
         "metadata": {"name": "bench"},
-        "spec": {"target": {"url": url}, "scenarios": [scenario]},
+        "spec": {
+            "target": {"url": base, "tls": {"verify": False}},
+            "scenarios": [{"name": "bench", "gracefulStop": "2s", **scenario}],
+            **spec,
+        },
     }
-    return compile_plan(validate_loadtest(manifest), run=RUN).encode()
+
+
+def closed(load: Load, steps: Steps) -> dict[str, Any]:
+    """As many VUs as connections, as long as the others run."""
+    return {"executor": "constant-vus", "vus": load.connections, "duration": f"{load.lasts}s", "steps": steps}
 
 
 @contextlib.contextmanager
-def _process(plan: Path, core: int, *, compiled: bool) -> Any:
-    """A runner, and the address of its control port."""
-    told = ["--plan", str(plan), "--files", str(plan.parent), "--port", "0", "--linger", "30", "--processes", "1"]
-    environ = {**_environ(compiled=compiled), "LOADGATE_RUN": RUN, "LOADGATE_TOKEN": TOKEN, "LOADGATE_POD_UID": "bench"}
-    process = subprocess.Popen(
-        pinned(core, sys.executable, "-m", "loadgate_runner", *told),
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        said = []
-        for line in process.stderr or ():
-            said.append(line)
-            if "listens on" in line:
-                yield process, "http://" + line.split()[-1]
-                break
-        else:
-            raise RuntimeError(f"the runner didn't start: {''.join(said)}")
-    finally:
-        process.kill()
-        process.communicate()
+def runner(document: dict[str, Any], setting: Setting) -> Iterator[Runner]:
+    """A runner that has been started with this test's plan, and told nothing yet."""
+    with tempfile.TemporaryDirectory(prefix="loadgate-bench-") as name:
+        folder = Path(name)
+        (folder / "plan.json").write_bytes(compile_plan(validate_loadtest(document), run=RUN).encode())
+        for path, text in setting.files.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(text)
+        told = ["--plan", str(folder / "plan.json"), "--files", name, "--port", "0", "--linger", "60"]
+        process = subprocess.Popen(
+            pinned(
+                setting.cores, sys.executable, "-m", "loadgate_runner", *told, "--processes", str(setting.processes)
+            ),
+            env={**environ(compiled=setting.compiled), **_IDENTITY},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Runner(process.pid, _address(process))
+        finally:
+            end(process)
 
 
-def _call(base: str, path: str, message: dict[str, Any] | None = None) -> Any:
-    data = None if message is None else json.dumps(message).encode()
-    request = urllib.request.Request(base + path, data=data, headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+def run(load: Load, scenario: dict[str, Any], setting: Setting) -> tuple[Sample, Snapshot]:
+    """Run a scenario against nginx once, watched. Raises CountError where nginx counts otherwise."""
+    with runner(manifest(load.base, scenario), setting) as ours:
+        ours.until("Armed")
+        before = load.server.requests()
+        polls = load.server.polls
+        ours.start()
+        sample = window(load.server, ours.pid, before, load.warmup, load.seconds)
+        ours.until("Finished", every=0.2)
+        seen = load.server.requests() - before - (load.server.polls - polls)
+        snapshot = ours.snapshot()
+    counted, failed = snapshot.measurement.request_counts()
+    if failed:
+        raise CountError(f"{failed} of {counted} requests failed")
+    others.agree(seen, counted, load.connections)
+    duration = snapshot.measurement.select_requests().duration
+    return replace(sample, p50=duration.quantile(0.5) / 1e3, p99=duration.quantile(0.99) / 1e3), snapshot
 
 
-def _until(base: str, state: str) -> None:
-    """Poll now and then, since each answer costs the runner time."""
-    until = time.monotonic() + _START_LIMIT
-    while (report := _call(base, "/state"))["state"] != state:
-        if report["state"] == "Failed" or time.monotonic() > until:
-            raise RuntimeError(f"the runner is {report['state']}, not {state}: {report['message']}")
-        time.sleep(0.05)
+def alone(load: Load, path: str = "/item") -> Sample:
+    """Our HTTP client and recorder, compiled, in a loop of VUs: without plan, executor and journey."""
+    words = ["-m", "benchmarks.alone", load.base + path, str(load.connections), str(load.lasts)]
+    peer = Peer(lambda _load: words, _said)
+    # From the repository's folder, where the module is.
+    return others.run([sys.executable], peer, load, environ(compiled=True, root=True))
+
+
+def _said(text: str) -> Said:
+    document = json.loads(text)
+    return Said(document["requests"])
+
+
+def environ(*, compiled: bool, root: bool = False) -> dict[str, str]:
+    """What makes a child take the compiled modules, or only the sources; with the benchmarks themselves at the end."""
+    paths = [str(COMPILED)] if compiled else []
+    paths += [str(Path(__file__).parents[1])] if root else []
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)} if paths else kept
+
+
+_IDENTITY = {"LOADGATE_RUN": RUN, "LOADGATE_TOKEN": _TOKEN, "LOADGATE_POD_UID": "bench"}
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if "listens on" in line:
+            return "http://" + line.split()[-1]
+    raise RuntimeError(f"the runner didn't start: {''.join(said)}")

@@ -1,4 +1,4 @@
-"""nginx on one core of its own, with a small JSON answer, and its own count of requests."""
+"""nginx on a core of its own, with a small JSON answer, and its own count of requests."""
 
 import contextlib
 import json
@@ -7,22 +7,29 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+import trustme
 
 from benchmarks.tools import pinned
 
 _ITEM = {"id": 7, "sku": "a1-0007", "name": "a small thing", "price": 12.5, "tags": ["new", "blue"], "text": "x" * 180}
 _START_LIMIT = 5.0  # seconds
+TLS_REQUESTS = 1000
+"""After so many on one connection nginx closes it, so that clients which can do it resume their TLS session."""
 _CONFIG = """
-worker_processes 1;
+worker_processes {workers};
+worker_cpu_affinity auto;
+worker_rlimit_nofile 32768;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
+    log_format handshake "$ssl_session_reused";
+    map $connection_requests $first {{ default 0; 1 1; }}
     keepalive_requests 1000000000;
     keepalive_timeout 600;
     default_type application/json;
@@ -32,9 +39,18 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=16384 reuseport;
         location = /status {{ stub_status; }}
         location = /unique {{ add_header X-Request-Id $request_id; alias {folder}/item; }}
+        location / {{ root {folder}; open_file_cache max=10; }}
+    }}
+    server {{
+        listen 127.0.0.1:{tls_port} ssl backlog=16384 reuseport;
+        ssl_certificate {folder}/cert.pem;
+        ssl_certificate_key {folder}/key.pem;
+        ssl_session_cache shared:bench:10m;
+        keepalive_requests {tls_requests};
+        access_log {folder}/handshakes handshake if=$first;
         location / {{ root {folder}; open_file_cache max=10; }}
     }}
 }}
@@ -42,39 +58,71 @@ http {{
 
 
 class Server:
-    """Where it listens, and what it counts."""
+    """Where it listens, with TLS and without, and what it counts."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls_port: int, folder: Path, pid: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.tls_url = f"https://127.0.0.1:{tls_port}"
+        self.pid = pid
+        self.polls = 0
+        self._status = (port, b"GET /status HTTP/1.0\r\n\r\n")
+        self._handshakes = folder / "handshakes"
 
     def requests(self) -> int:
-        """Requests so far by nginx's own count, those for the count included."""
-        with urllib.request.urlopen(f"{self.url}/status", timeout=5) as answer:
-            numbers = re.search(r"\n\s*(\d+)\s+(\d+)\s+(\d+)", answer.read().decode())
-        if numbers is None:
+        """Requests so far by nginx's own count, those for the count included, whose number is `polls`."""
+        return self._counts()[0]
+
+    def connections(self) -> int:
+        """How many are open now, that of the question included."""
+        return self._counts()[1]
+
+    def resumed(self) -> tuple[int, int]:
+        """Over TLS so far: connections that resumed a session, and all."""
+        marks = self._handshakes.read_text().split() if self._handshakes.exists() else []
+        return marks.count("r"), len(marks)
+
+    def _counts(self) -> tuple[int, int]:
+        port, question = self._status
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(question)
+            answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+        self.polls += 1
+        open_now = re.search(r"Active connections: (\d+)", answer)
+        numbers = re.search(r"\n\s*(\d+)\s+(\d+)\s+(\d+)", answer)
+        if open_now is None or numbers is None:
             raise RuntimeError("nginx's stub_status says nothing")
-        return int(numbers[3])
+        return int(numbers[3]), int(open_now[1])
 
 
 @contextlib.contextmanager
-def serve(core: int) -> Iterator[Server]:
-    """Run nginx with one worker on a core, in a folder and on a port of its own."""
+def serve(cores: int | str) -> Iterator[Server]:
+    """Run nginx with a worker for each of the cores ("1", or "0,1"), in a folder and on ports of its own."""
     with tempfile.TemporaryDirectory(prefix="loadgate-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's worker may be another user
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, tls_port = _free_ports()
         (folder / "item").write_text(json.dumps(_ITEM))
-        (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, port=port))
-        process = subprocess.Popen(pinned(core, "nginx", "-c", str(folder / "nginx.conf")), stderr=subprocess.PIPE)
+        certificate = trustme.CA().issue_cert("127.0.0.1", "localhost")
+        certificate.private_key_pem.write_to_path(folder / "key.pem")
+        (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        settings = {"folder": folder, "port": port, "tls_port": tls_port, "tls_requests": TLS_REQUESTS}
+        workers = str(cores).count(",") + 1
+        (folder / "nginx.conf").write_text(_CONFIG.format(workers=workers, **settings))
+        process = subprocess.Popen(pinned(cores, "nginx", "-c", str(folder / "nginx.conf")), stderr=subprocess.PIPE)
         try:
-            server = Server(port)
+            server = Server(port, tls_port, folder, process.pid)
             _wait_for(server, process)
             yield server
         finally:
             process.terminate()
             process.wait()
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        for free in (one, other):
+            free.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:

@@ -3,17 +3,18 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
+PACKAGES = {"nginx": "nginx-light", "taskset": "util-linux"}
 
 
 class ToolsMissingError(RuntimeError):
     """Programs that aren't there and couldn't be installed."""
 
 
-def require_tools() -> None:
-    """Make sure that all programs are there. Raises ToolsMissingError."""
-    missing = {program: package for program, package in PACKAGES.items() if shutil.which(program) is None}
+def require(packages: Mapping[str, str]) -> None:
+    """Make sure that programs are there, each with the Debian package that has it. Raises ToolsMissingError."""
+    missing = {program: package for program, package in packages.items() if shutil.which(program) is None}
     if not missing:
         return
     apt = shutil.which("apt-get")
@@ -26,6 +27,7 @@ def require_tools() -> None:
             [apt, *command],
             check=False,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         )
     still = [program for program in missing if shutil.which(program) is None]
@@ -33,6 +35,6 @@ def require_tools() -> None:
         raise ToolsMissingError(f"apt-get could not install {', '.join(still)}; please install them by hand")
 
 
-def pinned(core: int, *command: str) -> list[str]:
-    """A command that runs on one core only."""
-    return ["taskset", "-c", str(core), *command]
+def pinned(cores: int | str, *command: str) -> list[str]:
+    """A command that runs on one core only, or on a list of cores such as "0,1"."""
+    return ["taskset", "-c", str(cores), *command]

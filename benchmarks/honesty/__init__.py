@@ -1,0 +1,1 @@
+"""Are the figures true? Load tools against servers whose truth is known."""

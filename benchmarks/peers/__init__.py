@@ -1,0 +1,1 @@
+"""The others: how each is told to make the same load, with the files that it needs for it."""
