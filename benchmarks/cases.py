@@ -26,7 +26,7 @@ THINK = 64 / PACED_RATE
 PACED: Steps = [*PLAIN, {"think": f"{THINK * 1000:g}ms"}]
 
 _OPEN_VUS = 512
-"""Enough for a server that pauses for some milliseconds; only as many connections are opened as there is need of."""
+"""Enough for a server that pauses for some milliseconds. All of them work in turn, each on its own connection."""
 
 SCRIPTED = ("k6",)
 """Peers that can do the journey."""
