@@ -40,7 +40,12 @@ test: lint ## All but the cluster: format, lint, types, layers, CRDs, unit and w
 .PHONY: test-compiled
 test-compiled: $(COMPILED)/.ready ## The runner's tests once more, on the compiled modules that a wheel has
 	PYTHONPATH=$(COMPILED) $(BIN)/python -c 'from loadgate_runner import compiled; assert compiled()'
-	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q tests/metrics tests/http tests/journey tests/runner
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q tests/metrics tests/http tests/fuzz tests/journey tests/runner
+
+FUZZ_SECONDS ?= 120
+.PHONY: fuzz
+fuzz: $(READY) ## Hostile answers at random for FUZZ_SECONDS (120), with another seed each time; FUZZ_SEED repeats one
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --timeout 0
 
 .PHONY: test-fast
 test-fast: $(READY) ## Only the tests that start no processes and need no cluster

@@ -44,6 +44,8 @@ class Clock:
         ("a=b; Max-Age=0", SHOP, b"/", False),
         ("a=b; Max-Age=-5", SHOP, b"/", False),
         ("a=b; Max-Age=60", SHOP, b"/", True),
+        ("a=b; Max-Age=" + "9" * 400, SHOP, b"/", True),
+        ("a=b; Max-Age=-" + "9" * 400, SHOP, b"/", False),
         ("a=b; Expires=Wed, 21 Oct 2015 07:28:00 GMT", SHOP, b"/", False),
         ("a=b; Expires=Wed, 21-Oct-2037 07:28:00 GMT", SHOP, b"/", True),
         ("a=b; Expires=nonsense", SHOP, b"/", True),

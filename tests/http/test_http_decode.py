@@ -96,3 +96,12 @@ def test_unknown_and_too_many_codings_are_refused(codings):
     """What we don't know, or what is stacked too high, is undecodable."""
     with pytest.raises(Undecodable, match=r"secret|4"):
         decode(codings, b"data", 100)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_members_without_content_are_counted(coding):
+    """A body of many empty members or frames, which no limit on what is unpacked would meet, is refused."""
+    empty = PACKERS[coding](b"")
+    assert decode(coding, empty * 999 + PACKERS[coding](b"x"), 10) == (b"x", True)
+    with pytest.raises(Undecodable, match="more than 1000"):
+        decode(coding, empty * 1001, 10)

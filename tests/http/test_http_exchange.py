@@ -48,6 +48,16 @@ async def test_an_answer_reads_the_same_however_it_is_cut(name, pieces, answers,
     assert response.reused
 
 
+@pytest.mark.parametrize("pieces", [0, 1, 40, 70])
+async def test_a_head_in_pieces_behind_interim_answers_is_found(pieces, answers, frugal):
+    """The final head is read although its pieces came after a whole interim answer, and a large body isn't part of it."""
+    final = b"HTTP/1.1 200 OK\r\nX: final\r\nContent-Length: 2000\r\n\r\n"
+    peer = await answers(EARLY + final + b"y" * 2000, pieces=pieces)
+    response = await frugal.send(prepare("GET", peer.origin, b"/", needs_body=True))
+    assert (response.status, response.error, response.headers.all("x")) == (200, None, ["final"])
+    assert response.size == 2000
+
+
 @pytest.mark.parametrize("pieces", [0, 1])
 @pytest.mark.parametrize("name", WHOLE)
 async def test_an_answer_that_nobody_reads_is_counted_all_the_same(name, pieces, answers, client):

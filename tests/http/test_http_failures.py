@@ -80,6 +80,7 @@ GARBAGE = {
     "a length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a bad chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "an empty line first": b"\r\n\r\n" + OK,
+    "a status below 100": b"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
     "a huge length": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
 }
 
@@ -112,6 +113,17 @@ async def test_endless_headers_are_a_protocol_failure(line, serve, frugal):
     peer = await serve(handler)
     response = await frugal.send(prepare("GET", peer.origin, b"/"))
     assert (response.error, response.status) == (Failure.PROTOCOL, 0)
+    assert "larger than 1000 bytes" in response.message
+
+
+@pytest.mark.parametrize("pieces", [0, 700])
+@pytest.mark.parametrize("early", [b"", b"HTTP/1.1 103 Early Hints\r\nX: " + b"x" * 600 + b"\r\n\r\n"])
+async def test_a_head_is_too_large_however_it_is_cut(pieces, early, answers, frugal):
+    """A whole answer in one piece is held to the limit as one in many is, interim answers included."""
+    filling = b"y" * (1000 - len(early))
+    peer = await answers(early + b"HTTP/1.1 200 OK\r\nX: " + filling + b"\r\nContent-Length: 0\r\n\r\n", pieces=pieces)
+    response = await frugal.send(prepare("GET", peer.origin, b"/"))
+    assert response.error is Failure.PROTOCOL
     assert "larger than 1000 bytes" in response.message
 
 

@@ -117,11 +117,17 @@ def test_headers_are_read_without_regard_to_case():
     assert len(Headers()) == 0
 
 
-@given(st.lists(st.sampled_from([b"100", b"102", b"103"]), max_size=3), st.integers(min_value=0, max_value=200))
-def test_the_final_head_is_found_behind_interim_ones(interim, cut):
-    """However much has come, the final head is found once it is whole, and not before."""
+@given(st.lists(st.sampled_from([b"100", b"102", b"103"]), max_size=3), st.lists(st.integers(0, 200), max_size=5))
+def test_the_final_head_is_found_behind_interim_ones(interim, cuts):
+    """However much has come, and in which pieces, the final head is found once it is whole, and not before."""
     before = b"".join(b"HTTP/1.1 " + status + b" X\r\nA: b\r\n\r\n" for status in interim)
     final = b"HTTP/1.1 200 OK\r\nC: d\r\n\r\n"
     whole = before + final + b"body"
-    found = final_head(whole[:cut])
-    assert found == ((len(before), len(before) + len(final)) if cut >= len(before) + len(final) else None)
+    start = searched = 0
+    for cut in sorted(cuts):
+        start, end = final_head(whole[:cut], start, max(0, searched - 3))
+        assert end == (len(before) + len(final) if cut >= len(before) + len(final) else 0)
+        assert not end or start == len(before)
+        if end:
+            break
+        searched = min(cut, len(whole))

@@ -137,7 +137,7 @@ class Client:
             return
         interim = head[9] == _ONE
         if interim:
-            start, end = final_head(head) or (0, 0)
+            start, end = final_head(head)
             head = head[start:end]
         elif end != len(head):
             head = head[:end]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _UNREADABLE = (HttpParserError, HttpParserUpgrade)
 _LINE_ENDS = b"\r\n"
 _NO_PIECES = bytearray()
+_LOWEST = 100
 _SWITCHING = 101  # the one interim status that is final, since what follows it isn't HTTP
 _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
 
@@ -45,6 +46,7 @@ class Connection(Waiter):
         "_complete",
         "_full",
         "_head",
+        "_head_at",
         "_headed",
         "_lean",
         "_limits",
@@ -80,6 +82,7 @@ class Connection(Waiter):
         self.keep = True
 
     _head: bytes
+    _head_at: int
     _pieces: bytearray
     _headed: bool
     _complete: bool
@@ -256,6 +259,7 @@ class Connection(Waiter):
         self._body = b""
         self._body_size = 0
         self._head = b""
+        self._head_at = 0
         self._line.deadline = self._total_at  # the first byte is there, the last one has until then
 
     def _read(self, response: Response, data: bytes, now: int) -> None:
@@ -271,7 +275,7 @@ class Connection(Waiter):
                 self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: {fault}")
                 return
             self.keep = False  # the answer is whole; what follows it isn't for us
-        if self._complete and first:
+        if self._complete and first and len(data) <= self._limits.head:
             self._head = data
         elif not self._headed and not self._gather(response, data):
             return
@@ -288,16 +292,18 @@ class Connection(Waiter):
             self._pieces = bytearray(data)
         else:
             self._pieces += data
-        found = final_head(self._pieces, searched)
-        size = len(self._pieces) if found is None else found[1] - found[0]
-        if size > self._limits.head:
+        self._head_at, end = final_head(self._pieces, self._head_at, searched)
+        if (end or len(self._pieces)) > self._limits.head:
             self.fail(Failure.PROTOCOL, f"the answer's head is larger than {self._limits.head} bytes")
             return False
-        if found is not None:
-            self._head = bytes(self._pieces[found[0] : found[1]])
+        if end:
+            self._head = bytes(self._pieces[self._head_at : end])
             self._headed = True
             self._pieces = _NO_PIECES
             response.status = response.status or self._parser.get_status_code()
+            if response.status < _LOWEST:
+                self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: its status is {response.status:03d}")
+                return False
         return True
 
     def _on_complete(self) -> None:
@@ -343,7 +349,7 @@ class Connection(Waiter):
             response.body, response.size = bytes(self._body), self._body_size
             response.truncated = self._body_size > len(self._body)
             if response.request.head_only and self._complete:
-                start, end = final_head(self._head) or (0, 0)
+                start, end = final_head(self._head)
                 self.keep = stays_open(self._head[start:end])
         response.settle(kind, message)
         self.fresh = False

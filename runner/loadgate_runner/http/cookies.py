@@ -13,6 +13,7 @@ PER_DOMAIN = 50
 IN_ALL = 300
 _LONGEST = 4096
 _FOREVER = float("inf")
+_LONGEST_AGE = 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +159,13 @@ def _default_path(path: bytes) -> str:
 def _expires(attributes: dict[str, str], now: float) -> float:
     """When a cookie ends: `Max-Age` counts before `Expires`; what doesn't parse is as if it weren't there."""
     try:
-        return now + int(attributes["max-age"])
+        return now + max(-_LONGEST_AGE, min(int(attributes["max-age"]), _LONGEST_AGE))
     except (KeyError, ValueError):
         parsed = parsedate_tz(attributes.get("expires", ""))
     if parsed is None:
         return _FOREVER
     try:
-        return calendar.timegm(parsed[:6]) - (parsed[9] or 0)
+        return float(calendar.timegm(parsed[:6]) - (parsed[9] or 0))
     except (ValueError, OverflowError):
         return _FOREVER
 

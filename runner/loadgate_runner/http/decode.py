@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import brotli
 import zstandard
@@ -10,6 +9,9 @@ import zstandard
 OFFERED = "gzip, deflate, br, zstd"
 _GZIP = zlib.MAX_WBITS | 16
 _MOST_CODINGS = 3
+_MOST_MEMBERS = 1000  # of one gzip or zstd body; empty ones unpack to nothing, so that no other limit would meet them
+_GZIP_STEP = 1 << 14
+_ZSTD_STEP = 256  # small, since a frame's decoder gives all that one step unpacks to
 
 
 class Undecodable(Exception):  # noqa: N818  it says what the body is
@@ -58,13 +60,18 @@ def _zlib_with(*window_bits: int) -> Callable[[bytes, int], tuple[bytes, bool]]:
 def _inflate(data: bytes, limit: int, bits: int) -> tuple[bytes, bool]:
     """Inflate one or, as gzip allows, several members one after another."""
     output = bytearray()
-    while data and len(output) < limit:
+    at = 0
+    for _ in range(_MOST_MEMBERS):
         member = zlib.decompressobj(bits)
-        output += member.decompress(data, limit - len(output))
+        while not member.eof and at < len(data) and len(output) < limit:
+            step = data[at : at + _GZIP_STEP]
+            output += member.decompress(step, limit - len(output))
+            at += len(step) - len(member.unused_data) - len(member.unconsumed_tail)
         if not member.eof:
             return bytes(output), False
-        data = member.unused_data if bits == _GZIP else b""
-    return bytes(output), not data
+        if bits != _GZIP or at == len(data) or len(output) >= limit:
+            return bytes(output), bits != _GZIP or at == len(data)
+    raise Undecodable(f"more than {_MOST_MEMBERS} gzip members")
 
 
 def _brotli(data: bytes, limit: int) -> tuple[bytes, bool]:
@@ -82,29 +89,19 @@ def _brotli(data: bytes, limit: int) -> tuple[bytes, bool]:
 def _zstd(data: bytes, limit: int) -> tuple[bytes, bool]:
     """Several frames may follow one another. A frame's window is bounded by zstandard at 8 MiB, as RFC 9659 asks."""
     output = bytearray()
+    at = 0
     try:
-        while data and len(output) < limit:
+        for _ in range(_MOST_MEMBERS):
             frame = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()
-            piece, data = _zstd_frame(frame, data, limit - len(output))
-            output += piece
-            if not frame.eof:
-                return bytes(output), False
+            while not frame.eof and at < len(data) and len(output) < limit:
+                step = data[at : at + _ZSTD_STEP]
+                output += frame.decompress(step)
+                at += len(step) - len(frame.unused_data)
+            if not frame.eof or at == len(data) or len(output) >= limit:
+                return bytes(output), frame.eof and at == len(data)
     except zstandard.ZstdError as error:
         raise Undecodable(str(error)) from error
-    return bytes(output), not data
-
-
-def _zstd_frame(frame: Any, data: bytes, limit: int) -> tuple[bytes, bytes]:
-    """Fed in small steps, since a frame's decoder gives all that one step unpacks to."""
-    step = 256
-    output = bytearray()
-    for start in range(0, len(data), step):
-        output += frame.decompress(data[start : start + step])
-        if frame.eof:
-            return bytes(output), frame.unused_data + data[start + step :]
-        if len(output) >= limit:
-            break
-    return bytes(output), b""
+    raise Undecodable(f"more than {_MOST_MEMBERS} zstd frames")
 
 
 _gzip = _zlib_with(_GZIP)

@@ -44,16 +44,16 @@ class Headers:
         return {cookie[0]: cookie[1] for cookie in parsed if cookie is not None}
 
 
-def final_head(received: bytes | bytearray, searched: int = 0) -> tuple[int, int] | None:
+def final_head(received: bytes | bytearray, start: int = 0, searched: int = 0) -> tuple[int, int]:
     """Where the head of the final answer begins and ends (past its empty line), behind any interim (1xx) ones.
 
-    None while it isn't whole. `searched` says up to where its end is known not to be. Validity is the parser's affair.
+    While it isn't whole, its end is 0, and it begins no earlier than said: look on from there with more bytes. A head
+    begins at `start`, and up to `searched` it has no end. Validity is the parser's affair.
     """
-    start = 0
     while True:
         end = received.find(END, max(start, searched))
         if end < 0:
-            return None
+            return start, 0
         end += len(END)
         interim = received[start + 9 : start + 10] == b"1" and received[start + 9 : start + 12] != b"101"
         if not interim:  # "HTTP/1.1 1xx"
