@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,29 +33,34 @@ def live() -> Iterator[str]:
         process.terminate()
 
 
-def run(name: str, live: str, *more: str) -> dict[str, Any]:
-    """The LoadTest after `loadgate run` of an example for a second."""
+_JUDGED = (0, 1, 3)
+"""Exit codes of a run that came to its end; a busy machine may break an example's limits on times, or cast a doubt."""
+
+
+def run(name: str, live: str, *more: str) -> dict[str, str]:
+    """By endpoint, the share of its requests that failed, after `loadgate run` of an example for two seconds."""
     done = subprocess.run(
         [sys.executable, "-m", "loadgate_cli.main", "run", str(EXAMPLES / name), "-o", "json",
-         "--set", f"spec.target.url={live}", "--set", "spec.scenarios[0].duration=1s", *more],
-        capture_output=True, text=True, timeout=60, check=False,
+         "--set", f"spec.target.url={live}", "--set", "spec.scenarios[0].duration=2s", *more],
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    test: dict[str, Any] = json.loads(done.stdout)
-    return test
+    assert done.returncode in _JUDGED, done.stdout + done.stderr
+    status = json.loads(done.stdout)["status"]
+    assert status["summary"]["checks"] == "100%"
+    return {endpoint["name"]: endpoint["failedRate"] for endpoint in status["endpoints"]}
 
 
-def endpoints(test: dict[str, Any]) -> set[str]:
-    """What the report's endpoints are called."""
-    return {endpoint["name"] for endpoint in test["status"]["endpoints"]}
-
-
-def test_graphql_example_passes(live: str):
+def test_graphql_example_does_what_it_says(live: str):
     """Each operation is an endpoint by its own name, and the error that is allowed fails nothing."""
-    assert endpoints(run("graphql.yaml", live)) >= {"Products", "Order", "unknown product"}
+    assert run("graphql.yaml", live) == {"Products": "0%", "Order": "0%", "unknown product": "0%"}
 
 
-def test_graphql_errors_break_the_limit(live: str):
-    """The same example with errors not allowed is a failed gate, though every answer is a 200."""
-    with pytest.raises(AssertionError, match="http_req_failed"):
-        run("graphql.yaml", live, "--set", "spec.scenarios[0].steps[3].graphql.errors=fail")
+def test_graphql_errors_are_failures(live: str):
+    """With errors not allowed, every request of that operation has failed, though every answer is a 200."""
+    found = run("graphql.yaml", live, "--set", "spec.scenarios[0].steps[3].graphql.errors=fail")
+    assert found == {"Products": "0%", "Order": "0%", "unknown product": "100%"}
+
+
+def test_sse_example_does_what_it_says(live: str):
+    """Each stream ends with what it was listened to for."""
+    assert run("sse.yaml", live) == {"five prices": "0%", "a second": "0%", "to the end": "0%"}

@@ -17,6 +17,7 @@ from loadgate.metrics import (
     Snapshot,
     tags_of,
 )
+from loadgate.metrics.measurement import CounterStats, TrendStats
 from loadgate_runner.telemetry.exposition import BUCKETS, families
 
 
@@ -126,3 +127,18 @@ def test_a_page_of_a_thousand_names_comes_in_small_pieces():
     pieces = list(families(snapshot, {}))
     assert len(pieces) > 2000
     assert all(piece.count("_bucket") <= 14 for piece in pieces)
+
+
+def test_streams_have_families_of_their_own_where_there_are_any():
+    """Events are counted and their times drawn in seconds, by scenario and name; a test without streams has no such rows."""
+    snapshot = _snapshot()
+    assert not any("_sse_" in name for name, _ in _read(snapshot))
+    for version in ("a", "b"):
+        tags = tags_of(scenario="s", name="prices", group="", version=version)
+        snapshot.measurement.counters["sse_events", tags] = CounterStats(5)
+        snapshot.measurement.trends["sse_event_gap", tags] = TrendStats(Histogram([20_000]))
+    found = _read(snapshot)
+    where = (("name", "prices"), ("scenario", "s"))
+    assert found["loadgate_sse_events_total", where] == 10
+    assert found["loadgate_sse_event_gap_seconds_count", where] == 2
+    assert found["loadgate_sse_event_gap_seconds_sum", where] == pytest.approx(0.04)

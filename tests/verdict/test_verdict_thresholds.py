@@ -29,6 +29,8 @@ def everything() -> Measurement:
     out.gauges["depth", tags_of(shard="a")] = GaugeStats(5.0, 100.0, 1.0, 9.0)
     out.gauges["depth", tags_of(shard="b")] = GaugeStats(7.0, 101.0, 2.0, 8.0)
     out.trends["basket", tags_of(kind="book")] = TrendStats(Histogram([2_000, 4_000]))
+    out.counters["sse_events", tags_of(name="prices")] = CounterStats(20.0)
+    out.trends["sse_event_gap", tags_of(name="prices")] = TrendStats(Histogram([20_000, 40_000]))
     out.vus, out.vus_max = 3, 10
     return out
 
@@ -88,6 +90,10 @@ def everything() -> Measurement:
         ("basket", "max<1", 4.0),
         ("basket", "avg<1", 3.0),
         ("basket{kind:pen}", "max<1", None),
+        ("sse_events", "rate>1", 2.0),
+        ("sse_event_gap{name:prices}", "max<1", 40.0),
+        ("sse_event_gap{name:none}", "max<1", None),
+        ("sse_session_duration", "max<1", None),
         ("unheard_of", "count>1", None),
     ],
 )

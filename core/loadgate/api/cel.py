@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
 RULES = "x-kubernetes-validations"
-_RESERVED = frozenset({"if", "while", "else"})
+_RESERVED = frozenset({"if", "while", "else", "for"})
 
 
 def rule(expression: str, message: str) -> JsonDict:
@@ -23,6 +23,11 @@ def exactly_one(*fields: str) -> JsonDict:
 def at_most_one(*fields: str) -> JsonDict:
     """At most one of the fields is given."""
     return rule(f"{_given(fields)} <= 1", f"give at most one of {_listed(fields)}")
+
+
+def at_least_one(*fields: str) -> JsonDict:
+    """At least one of the fields is given."""
+    return rule(f"{_given(fields)} >= 1", f"give at least one of {_listed(fields)}")
 
 
 def validated(*rules: JsonDict) -> ConfigDict:

@@ -14,7 +14,7 @@ from .schema import structural
 from .status import BudgetStatus, LoadTestStatus
 
 MAX_BYTES = 200_000
-"""How large a CRD may be: client-side apply writes it into an annotation of at most 262,144 bytes."""
+"""How large a CRD may be as JSON: client-side apply writes it into an annotation of at most 262,144 bytes."""
 
 _HEADER = "# Made from core/loadgate/api by `make crds`. Changes belong there; here they are lost.\n"
 

@@ -17,11 +17,16 @@ METRICS: Final[Mapping[str, MetricType]] = {
             "http_req_blocked",
             "http_req_service_time",
             "iteration_duration",
+            "sse_time_to_first_event",
+            "sse_event_gap",
+            "sse_session_duration",
         ),
         "trend",
     ),
     **dict.fromkeys(("http_req_failed", "checks"), "rate"),
-    **dict.fromkeys(("http_reqs", "iterations", "dropped_iterations", "data_sent", "data_received"), "counter"),
+    **dict.fromkeys(
+        ("http_reqs", "iterations", "dropped_iterations", "data_sent", "data_received", "sse_events"), "counter"
+    ),
     **dict.fromkeys(("vus", "vus_max"), "gauge"),
 }
 """Built-in metrics by name; a Python journey may add its own."""
@@ -38,6 +43,8 @@ def tags_of(metric: str) -> frozenset[str] | None:
         return None
     if metric == "checks":
         return frozenset({"scenario", "name", "group", "check"})
+    if metric.startswith("sse_"):
+        return frozenset({"scenario", "name", "group"})
     if "iteration" in metric:
         return frozenset({"scenario"})
     return _REQUEST_TAGS

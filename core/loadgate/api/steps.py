@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from .base import Model, kept_null
-from .cel import at_most_one, exactly_one, rule, validated
+from .cel import at_least_one, at_most_one, exactly_one, rule, validated
 from .grammar import matcher
 from .grammar.status import describe_status
 from .names import Body, Headers, ShortText, Tags, Text, VariableName
 from .references import ConfigMapSource
 from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, OpenObject, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
+from .units import Duration
 
 MAX_DEPTH = 5
 """How deep steps may stand inside one another."""
@@ -23,7 +24,7 @@ MAX_TIMES = 1_000_000
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODIES = ("json", "form", "multipart", "text", "file")
-CALLS = ("request", "graphql")
+CALLS = ("request", "graphql", "sse")
 """The kinds of step that speak with the target; `check` and `extract` go with these."""
 KINDS = (*CALLS, "think", "group", "repeat", "while", "if", "choice")
 
@@ -97,6 +98,11 @@ class Call(Model):
         return {}
 
     @property
+    def compresses(self) -> bool:
+        """Whether it asks for a compressed response."""
+        return True
+
+    @property
     def label(self) -> str:
         """What its samples are called: its name, or its method and URL as written, without the query."""
         return request_label(self.name, self.http_method, self.url)
@@ -139,6 +145,11 @@ class Request(Call):
     def parameters(self) -> dict[str, Any]:
         """What is put behind the URL."""
         return self.query
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it asks for a compressed response."""
+        return self.compressed
 
 
 class GraphQL(Call):
@@ -185,6 +196,42 @@ def request_label(name: str | None, method: str, url: str) -> str:
     """What a request is called: its name, or its method and URL as written, without the query."""
     found = _BEFORE_QUERY.match(url)
     return name or f"{method} {found[0] if found else url}"
+
+
+class AwaitedEvent(Model):
+    """What a stream is listened to for. All parts that are given have to hold of one event."""
+
+    event: MatcherValue | None = None
+    """The event's type; `message` is what it has without one."""
+    data: MatcherValue | None = None
+    """The event's data: equal to it, or `*text` for a part of it, or `~regex`."""
+    json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
+    """By JSONPath (RFC 9535) into the data, what must be found there."""
+    count: Annotated[int, Field(ge=1, le=MAX_TIMES)] = 1
+    """How many such events it takes."""
+
+
+class SSE(Call):
+    """A stream of server-sent events, listened to until something comes, or for some time."""
+
+    model_config = validated(at_least_one("until", "for"))
+
+    query: Parameters = Field(default={})
+    """Query parameters, encoded for you: a value, or a list of values for one name. Texts may hold `${...}`."""
+    until: AwaitedEvent | None = None
+    """The event that ends the step. Where it doesn't come, the step has failed."""
+    for_: Duration | None = None
+    """How long to listen, from the answer's head; with `until`, at most so long, and up to `timeout` when left out."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is put behind the URL."""
+        return self.query
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it asks for a compressed response."""
+        return False
 
 
 class Check(Model):
@@ -300,6 +347,8 @@ class Step(Model):
     """Send an HTTP request."""
     graphql: GraphQL | None = None
     """Do a GraphQL operation."""
+    sse: SSE | None = None
+    """Listen to server-sent events."""
     check: Check | None = None
     """What must hold of the request's response."""
     extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
@@ -325,7 +374,7 @@ class Step(Model):
     @property
     def call(self) -> Call | None:
         """What it says to the target, in whichever protocol; None where it doesn't speak with it."""
-        return self.request or self.graphql
+        return self.request or self.graphql or self.sse
 
 
 _ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in KINDS}

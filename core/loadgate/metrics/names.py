@@ -14,6 +14,14 @@ class MetricType(StrEnum):
     GAUGE = "gauge"
 
 
+STREAMS: dict[str, MetricType] = {
+    "sse_events": MetricType.COUNTER,
+    "sse_time_to_first_event": MetricType.TREND,
+    "sse_event_gap": MetricType.TREND,
+    "sse_session_duration": MetricType.TREND,
+}
+"""Those of protocols whose answers come bit by bit; they are kept by their names, as custom ones are."""
+
 BUILT_IN: dict[str, MetricType] = {
     "http_reqs": MetricType.COUNTER,
     "http_req_duration": MetricType.TREND,
@@ -33,6 +41,7 @@ BUILT_IN: dict[str, MetricType] = {
     "vus_max": MetricType.GAUGE,
     "data_sent": MetricType.COUNTER,
     "data_received": MetricType.COUNTER,
+    **STREAMS,
 }
 """Built-in metrics. Trends are in milliseconds where a person writes a limit, data in bytes."""
 

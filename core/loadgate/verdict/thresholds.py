@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from loadgate.api.grammar.threshold import parse_expression, parse_metric
 from loadgate.metrics import Histogram, matches
-from loadgate.metrics.names import BUILT_IN, PHASES, MetricType
+from loadgate.metrics.names import BUILT_IN, PHASES, STREAMS, MetricType
 from loadgate.verdict import figures
 from loadgate.verdict.limits import THRESHOLD, Limit, LimitResult
 
@@ -102,7 +102,7 @@ def _histograms(measurement: Measurement, selector: MetricSelector) -> Iterator[
     metric, tags = selector.metric, selector.tags
     if metric == "iteration_duration":
         yield from (stats.duration for stats in _iterations(measurement, selector))
-    elif metric in BUILT_IN:
+    elif metric in BUILT_IN and metric not in STREAMS:
         for stats in _requests(measurement, selector):
             yield from _request_times(stats, metric)
     else:

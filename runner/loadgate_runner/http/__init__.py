@@ -34,13 +34,16 @@ from loadgate_runner.http.bodies import (
 )
 from loadgate_runner.http.client import Client
 from loadgate_runner.http.cookies import CookieJar
+from loadgate_runner.http.events import Event
 from loadgate_runner.http.failures import ANSWERED, Failure
 from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.headers import Headers
+from loadgate_runner.http.listen import MEDIA_TYPE, Wish, listen
 from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request, header_line, prepare
 from loadgate_runner.http.response import Response
 from loadgate_runner.http.settings import TLS, Limits, Options, Timeouts
+from loadgate_runner.http.stream import Opening
 from loadgate_runner.http.tls import tls_fault
 from loadgate_runner.http.urls import Origin, encode_component, encode_path, encode_query, locate
 
@@ -49,21 +52,25 @@ __all__ = [
     "BINARY",
     "FORM",
     "JSON",
+    "MEDIA_TYPE",
     "TEXT",
     "TLS",
     "Client",
     "CookieJar",
+    "Event",
     "Failure",
     "Gate",
     "Headers",
     "Limits",
     "Network",
+    "Opening",
     "Options",
     "Origin",
     "Part",
     "Request",
     "Response",
     "Timeouts",
+    "Wish",
     "basic",
     "bearer",
     "encode_component",
@@ -72,6 +79,7 @@ __all__ = [
     "form_body",
     "header_line",
     "json_body",
+    "listen",
     "locate",
     "multipart_body",
     "multipart_bytes",

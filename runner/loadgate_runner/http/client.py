@@ -12,6 +12,7 @@ from loadgate_runner.http.line import Line
 from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
+from loadgate_runner.http.stream import Opening
 from loadgate_runner.http.urls import Origin, follow
 
 _AS_GET = frozenset({301, 302, 303})
@@ -85,6 +86,15 @@ class Client:
         if not request.needs_head:
             response.head = None
         return response
+
+    def opening(
+        self, request: Request, path: bytes | None = None, headers: bytes = b"", origin: Origin | None = None
+    ) -> Opening:
+        """What a stream begins with, on a connection of its own; the parts are those of `send`."""
+        origin, path = origin or request.origin, path or request.path
+        cookies = self.cookies.line(origin, path) if self.cookies.size else b""
+        wire = request.compose(origin, path, headers, None, cookies)
+        return Opening(self._network, self._network.dialer(request, origin), request, wire, origin, path, self.cookies)
 
     def reset(self) -> None:
         """As a VU that begins: no cookies, no connections."""

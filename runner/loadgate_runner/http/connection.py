@@ -362,7 +362,7 @@ class Connection(Waiter):
             return Failure.RESET, "the connection was closed instead of an answer"
         if not self._headed:
             return Failure.PROTOCOL, "the connection was closed within the answer's head"
-        if _ends_with_connection(Headers(self._head)):
+        if ends_with_connection(Headers(self._head)):
             return None, ""
         return Failure.BODY, f"the connection was closed within the body, after {response.received} bytes in all"
 
@@ -374,6 +374,6 @@ def stays_open(head: bytes) -> bool:
     return "close" not in tokens and (not head.startswith(b"HTTP/1.0") or "keep-alive" in tokens)
 
 
-def _ends_with_connection(headers: Headers) -> bool:
+def ends_with_connection(headers: Headers) -> bool:
     """Whether a body has no other end (RFC 9112, 6.3)."""
     return "content-length" not in headers and "transfer-encoding" not in headers

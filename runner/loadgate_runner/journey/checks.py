@@ -168,7 +168,7 @@ def _tests(check: Check, scope: Scope) -> Iterator[Test]:
     for cookie, value in check.cookies.items():
         yield _on_response(_loose(value, scope), partial(cookie_of, name=cookie))
     for path, value in check.json_.items():
-        yield _json(path, parse_matcher(value), scope)
+        yield json_test(path, value, scope)
 
 
 def _loose(value: object, scope: Scope, unit: Unit = Unit.NUMBER) -> Holds:
@@ -196,9 +196,9 @@ def _header(name: str) -> Callable[[Response], Any]:
     return look
 
 
-def _json(text: str, matcher: Matcher, scope: Scope) -> Test:
-    # Nothing holds of a body that is no JSON, not even that a value is absent.
-    path = parse_path(text)
+def json_test(text: str, value: object, scope: Scope) -> Test:
+    """Return a test of what a JSONPath finds. Nothing holds of what is no JSON, not even that a value is absent."""
+    path, matcher = parse_path(text), parse_matcher(value)
     holds = compile_matcher(matcher, scope, loose=False)
     if path.singular is not None:
         find = singular(path.singular)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from loadgate.api.steps import Call, GraphQL, Request
+from loadgate.api.steps import SSE, Call, GraphQL, Request
 
 from .graphql import compile_graphql
 from .requests import Needs, Send, compile_request
+from .sse import compile_sse
 
 if TYPE_CHECKING:
     from .workshop import Workshop
@@ -23,6 +24,7 @@ Compiler = Callable[[Any, Needs, "Workshop"], Send]
 _COMPILERS: Final[dict[type[Call], Compiler]] = {
     Request: compile_request,
     GraphQL: compile_graphql,
+    SSE: compile_sse,
 }
 
 

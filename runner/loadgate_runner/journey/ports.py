@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from loadgate_runner.http import Origin, Request, Response
+    from loadgate_runner.http import Opening, Origin, Request, Response
 
 Tags = tuple[tuple[str, str], ...]
 """Sorted pairs."""
@@ -46,6 +46,11 @@ class Sender(Protocol):
         origin: "Origin | None" = None,
     ) -> Awaitable["Response"]:
         """Send a request; whatever the target does comes back as a response."""
+
+    def opening(
+        self, request: "Request", path: bytes | None = None, headers: bytes = b"", origin: "Origin | None" = None
+    ) -> "Opening":
+        """What a stream begins with, on a connection of its own."""
 
     def close(self) -> None:
         """Drop all connections."""

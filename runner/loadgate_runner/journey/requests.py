@@ -36,14 +36,15 @@ if TYPE_CHECKING:
     from loadgate.api.references import ConfigMapSource
     from loadgate.api.steps import Basic, Call, Request
     from loadgate.api.steps import Part as FormPart
+    from loadgate_runner.http import Opening, Response
     from loadgate_runner.http import Request as Prepared
-    from loadgate_runner.http import Response
 
     from .scope import Scope
     from .target import Target
     from .workshop import Workshop
 
 Send = Callable[[State], Awaitable["Response"]]
+Open = Callable[[State], "Opening"]
 
 _DEFAULTS: Final = {"user-agent": USER_AGENT, "accept": "*/*"}
 
@@ -65,6 +66,28 @@ def compile_sending(  # noqa: PLR0913, PLR0917 - the parts of a request
     call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None = None
 ) -> Send:
     """Return what sends a call's body over HTTP; `accept` is the header of that name, unless the call has one."""
+    return _sender(*_prepare(call, content_type, body, needs, shop, accept), body)
+
+
+def compile_opening(call: Call, needs: Needs, shop: Workshop, accept: str | None = None) -> Open:
+    """Return what gives a call's beginning, where what follows isn't one answer."""
+    prepared, address, headers = _prepare(call, None, None, needs, shop, accept)
+    make_path = address.path if callable(address.path) else None
+    make_headers = headers if callable(headers) else None
+
+    def opening(state: State) -> Opening:
+        origin, path = None, make_path(state) if make_path else None
+        if address.locate is not None:
+            origin, path = address.locate(state)
+        return state.client.opening(prepared, path, make_headers(state) if make_headers else b"", origin)
+
+    return opening
+
+
+def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
+    call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None
+) -> tuple[Prepared, Address, Piece]:
+    """Return what is the same each time, where it goes, and the headers that change."""
     target, scope = shop.target, shop.scope
     address = compile_address(call.url, call.parameters, target, scope)
     headers = _headers(call, target, accept)
@@ -92,7 +115,7 @@ def compile_sending(  # noqa: PLR0913, PLR0917 - the parts of a request
         )
     except ValueError as error:
         raise JourneyError(f"request {call.label!r}: {error}") from error
-    return _sender(prepared, address, join(changing), body)
+    return prepared, address, join(changing)
 
 
 def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | None, Piece | None]:

@@ -38,7 +38,7 @@ class Target:
             timeouts=_timeouts(call.timeout) if call.timeout else self.options.timeouts,
             host=call.host or host or self.options.host,
             max_redirects=self.options.max_redirects if redirects is None else redirects,
-            compressed=not isinstance(call, Request) or call.compressed,
+            compressed=call.compresses,
         )
 
 

@@ -49,6 +49,7 @@ def families(snapshot: Snapshot, test: Mapping[str, str]) -> Iterator[str]:
     yield from _requests(snapshot)
     yield from _iterations(snapshot)
     yield from _checks(snapshot)
+    yield from _streams(snapshot)
     yield from _health(snapshot)
 
 
@@ -104,6 +105,33 @@ def _checks(snapshot: Snapshot) -> Iterator[str]:
         counts[_labels({**labels, "result": "pass"})] += stats.passes
         counts[_labels({**labels, "result": "fail"})] += stats.fails
     yield _family("loadgate_checks_total", "counter", "Checks made, by result.", counts)
+
+
+_STREAM_TIMES = {
+    "sse_time_to_first_event": "Time from an event stream's request to its first event.",
+    "sse_event_gap": "Time between two events of a stream.",
+    "sse_session_duration": "Time that event streams were listened to.",
+}
+_STREAM_COUNTS = {"sse_events": "Server-sent events that came."}
+
+
+def _streams(snapshot: Snapshot) -> Iterator[str]:
+    """Protocols whose answers come bit by bit, where a test has them; without the warm-up, unlike requests."""
+    measurement = snapshot.measurement
+    for metric, help_ in _STREAM_COUNTS.items():
+        counts: defaultdict[Labels, float] = defaultdict(float)
+        for (name, tags), total in measurement.counters.items():
+            if name == metric:
+                counts[_pick(tags, "scenario", "name")] += total.value
+        if counts:
+            yield _family(f"loadgate_{metric}_total", "counter", help_, counts)
+    for metric, help_ in _STREAM_TIMES.items():
+        times: defaultdict[Labels, Histogram] = defaultdict(Histogram)
+        for (name, tags), stats in measurement.trends.items():
+            if name == metric:
+                times[_pick(tags, "scenario", "name")].merge(stats.values)
+        if times:
+            yield from _histograms(f"loadgate_{metric}_seconds", help_, times)
 
 
 _HEALTH = (

@@ -12,10 +12,11 @@ from loadgate.api.steps import BODIES, CALLS, KINDS, MAX_DEPTH, MAX_STEPS, Step
 
 from .findings import Findings, Node
 from .messages import check_fixed, check_headers, check_line, check_request_url, check_tags
+from .scenarios import seconds
 from .scope import RESERVED, Scope
 
 _TEMPLATES = ("url", "headers", "auth")
-_TEMPLATES_OF = {"request": ("query", "json", "form", "text"), "graphql": ("variables",)}
+_TEMPLATES_OF = {"request": ("query", "json", "form", "text"), "graphql": ("variables",), "sse": ("query",)}
 _SOURCES = ("json", "header", "regex", "cookie")
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
 
@@ -116,9 +117,21 @@ def _check_graphql(findings: Findings, call: Node, _scope: Scope) -> None:
         findings.add(call["query"], "must not hold ${…}", "write $name in it, and give name under `variables`")
 
 
+def _check_sse(findings: Findings, call: Node, scope: Scope) -> None:
+    if "until" not in call and "for" not in call:
+        findings.add(call, "needs until, for, or both", "for: 10s")
+    if call["for"].given and seconds(call["for"]) == 0:
+        findings.add(call["for"], "must be more than 0s")
+    until = call["until"]
+    for field in ("event", "data"):
+        _check_matcher(findings, until[field], scope)
+    _check_json(findings, until["json"], scope)
+
+
 _CHECKS: Final[dict[str, Callable[[Findings, Node, Scope], None]]] = {
     "request": _check_request,
     "graphql": _check_graphql,
+    "sse": _check_sse,
 }
 
 
@@ -133,7 +146,11 @@ def _check_check(findings: Findings, check: Node, scope: Scope) -> None:
     for field in ("headers", "cookies"):
         for _, wanted in check[field].entries():
             _check_matcher(findings, wanted, scope)
-    for path, wanted in check["json"].entries():
+    _check_json(findings, check["json"], scope)
+
+
+def _check_json(findings: Findings, wants: Node, scope: Scope) -> None:
+    for path, wanted in wants.entries():
         findings.parsed(Node(wanted.path, path), jsonpath.parse)
         _check_matcher(findings, wanted, scope, null=True)
 
