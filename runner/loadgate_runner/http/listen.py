@@ -158,7 +158,7 @@ class _Answer:
         response.body, response.size = body[:most], len(body)
 
     def _greet(self) -> None:
-        start, end = final_head(self._head) or (0, len(self._head))
+        start, end = final_head(self._head)
         head = bytes(self._head[start:end]) or b"HTTP/1.1 000" + END
         self._head.clear()
         self.headed_at = self.moment
