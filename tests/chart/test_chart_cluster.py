@@ -10,7 +10,7 @@ from chart_kit import CHART, NAMESPACE, ROOT, run
 
 from loadgate.plan import Targets
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600, func_only=True)]
 
 COMBINATIONS = sorted((CHART / "ci").glob("*-values.yaml"))
 FOREIGN = "monitoring.coreos.com/"

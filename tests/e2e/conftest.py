@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from e2e_cluster import TOOL, LeftOut, cluster, until
-from e2e_stage import Operator, Shop, Stage
+from e2e_stage import SEED, Operator, Shop, Stage
 
 _left_out = []
 
@@ -67,7 +67,8 @@ def stage(kube, shop, operator, namespace):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What was not tested is not to be overlooked."""
+    """What was not tested is not to be overlooked; what was left to chance can be had again."""
+    terminalreporter.write_line(f"end-to-end tests: E2E_SEED={SEED}")
     if _left_out:
         terminalreporter.section("LEFT OUT: all end-to-end tests", red=True, bold=True)
         terminalreporter.write_line(_left_out[0], red=True)

@@ -7,8 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +67,16 @@ class Cluster:
     runner_image: str = ""
     api: httpx.Client = field(default_factory=httpx.Client)
 
-    def run(self, *command, stdin=None, seconds=120):
+    def run(self, *command, stdin=None, seconds=120, **environment):
         """A finished command's output, with its complaint where it fails."""
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False, env=self.environment
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            env=self.environment | environment,
         )
         if done.returncode:
             raise AssertionError(f"{' '.join(map(str, command))}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
@@ -116,28 +123,52 @@ class Cluster:
             "DELETE", self.path(kind, namespace, name), params={} if grace is None else {"gracePeriodSeconds": grace}
         )
 
-    def kill(self, pod, container):
-        """SIGKILL all of a container's processes; how many there were. Only where the cluster is local."""
+    def evict(self, pod):
+        """Ask for its eviction, as a drain of its node does."""
+        metadata = {name: pod["metadata"][name] for name in ("name", "namespace")}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        return self.ask("POST", self.path("Pod", *reversed(metadata.values())) + "/eviction", json=body)
+
+    def processes(self, pod, container):
+        """The ids of a container's processes, the first one first. Only where the cluster is local."""
         group = f"kubebox/{pod['metadata']['uid']}-{container}"
         places = (CGROUPS / group, CGROUPS / "memory" / group)
         found = [place / "cgroup.procs" for place in places if (place / "cgroup.procs").exists()]
-        ids = [int(line) for line in found[0].read_text().split()] if found else []
-        for number in ids:
-            try:
-                os.kill(number, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        return [int(line) for line in found[0].read_text().split()] if found else []
+
+    def kill(self, pod, container, number=signal.SIGKILL):
+        """Send all of a container's processes a signal; how many there were."""
+        ids = self.processes(pod, container)
+        for process in ids:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
         return len(ids)
+
+    def build(self, name, kind, base, *, files=()):
+        """An image of images/KIND.Dockerfile on the base of another one; its name."""
+        images = Path(__file__).with_name("images")
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(images / f"{kind}.Dockerfile", Path(folder) / "Dockerfile")
+            for file in files:
+                shutil.copy(images / file, folder)
+            self.run(str(TOOL), "image", name, folder, seconds=600, BASE=base)
+        return name
 
     @contextmanager
     def away(self, program):
-        """One of the control plane's programs is stopped meanwhile."""
+        """One of the control plane's programs is stopped meanwhile.
+
+        Controllers that lost their API server, and with it their leases, begin anew, as they do elsewhere.
+        """
         self.tool("stop", program)
         try:
             yield
         finally:
             self.tool("start", program)
             until(self.answers)
+            for controller in () if program == "node" else ("kube-controller-manager", "kube-scheduler"):
+                self.tool("stop", controller)
+                self.tool("start", controller)
 
     def answers(self):
         """Whether the API server is there."""

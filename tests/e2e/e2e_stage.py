@@ -1,7 +1,9 @@
 """Where an end-to-end test plays: a namespace, the demo shop, the operator, and what must hold at the end of every run."""
 
 import itertools
+import json
 import os
+import random
 import time
 from dataclasses import dataclass, field
 
@@ -32,9 +34,12 @@ class Operator:
     def __init__(self, cluster):
         self.cluster = cluster
 
-    def install(self, helm, *values):
-        """Install it, or make it so."""
-        images = (("image", self.cluster.operator_image), ("runners.image", self.cluster.runner_image))
+    def install(self, helm, *values, operator="", runner=""):
+        """Install it, or make it so; with other images where they are named."""
+        images = (
+            ("image", operator or self.cluster.operator_image),
+            ("runners.image", runner or self.cluster.runner_image),
+        )
         split = [(key, *image.rpartition(":")[::2]) for key, image in images]
         chosen = [
             f"{key}.{what}" for key, repo, tag in split for what in ("registry=", f"repository={repo}", f"tag={tag}")
@@ -260,6 +265,12 @@ class Stage:
         kinds = ("Job", "Pod", "Secret", "ConfigMap")
         return [f"{k}/{one['metadata']['name']}" for k in kinds for one in self.cluster.items(k, self.namespace, OURS)]
 
+    def leftovers(self):
+        """What there is of ours, and what each waits for."""
+        kinds = ("Job", "Pod", "Secret", "ConfigMap")
+        found = [(kind, one) for kind in kinds for one in self.cluster.items(kind, self.namespace, OURS)]
+        return [(kind, one["metadata"], (one.get("status") or {}).get("phase")) for kind, one in found]
+
     def story(self):
         """What someone wants to see where a test fails."""
         pods = {pod["metadata"]["name"]: pod["status"].get("phase") for pod in self.pods()}
@@ -291,10 +302,17 @@ class Stage:
         if status["phase"] in ("Failed", "Inconclusive"):
             assert told["Stalled"] == "True"
 
+    def small(self):
+        """The status is within its promised bound."""
+        assert len(json.dumps(self.status()).encode()) < 32 << 10
+
     def removed(self):
         """Delete the LoadTest, and wait until nothing of ours is left."""
         self.cluster.delete("LoadTest", self.namespace, self.name)
-        until(lambda: not self.left(), 60, self.left)
+        until(lambda: not self.left(), 60, self.leftovers)
 
 
 LONG = bool(os.environ.get("E2E_LONG"))
+
+SEED = int(os.environ.get("E2E_SEED") or random.randrange(1_000_000))
+"""Of all that is left to chance: the same one, the same moments."""

@@ -3,7 +3,7 @@
 import pytest
 from e2e_stage import RELEASE, SYSTEM
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600, func_only=True)]
 
 
 def test_helm_test_passes(kube, helm, operator):

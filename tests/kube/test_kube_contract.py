@@ -71,7 +71,14 @@ class Side:
         }
 
 
-@pytest.fixture(params=["embedded", pytest.param("kubernetes", marks=[pytest.mark.cluster, pytest.mark.processes])])
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param(
+            "kubernetes", marks=[pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(120, func_only=True)]
+        ),
+    ]
+)
 async def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
     """Each side in turn."""
     if request.param == "embedded":

@@ -16,7 +16,7 @@ from kube_stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300, func_only=True)]
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "loadgate"
 

@@ -17,7 +17,7 @@ from kube_stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300, func_only=True)]
 
 RBAC = "rbac.authorization.k8s.io"
 TEMPLATE = Path(__file__).resolve().parents[2] / "charts" / "loadgate" / "templates" / "rbac.yaml"

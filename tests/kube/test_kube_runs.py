@@ -15,7 +15,7 @@ from loadgate_operator.embedded import Embedded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.cluster, pytest.mark.processes]
+pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(300, func_only=True)]
 
 
 @pytest.fixture(scope="module")
