@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 VERSION = $(shell sed -n 's/^appVersion: //p' charts/loadgate/Chart.yaml)
+PROGRAMS = @! command -v go >/dev/null || tests/cluster/cluster build
+E2E = $(BIN)/python -m pytest -m cluster --durations 10
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadgate needs Python 3.11 or later; this is %d.%d. Set PYTHON=…" % sys.version_info[:2])'
@@ -31,11 +33,13 @@ demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slo
 	@$(BIN)/loadgate demo --out out/demo $(if $(FAULT),--fault $(FAULT))
 
 .PHONY: test
-test: lint ## All but the cluster: format, lint, types, layers, CRDs, unit and whole tests, coverage
+test: lint ## All of it: format, lint, types, layers, CRDs, unit and whole tests, coverage, and then what make e2e does
+	@tests/cluster/cluster need prometheus || true
+	$(PROGRAMS)
 	$(BIN)/python -m pytest -m "not cluster" --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 >/dev/null
 	@$(MAKE) --no-print-directory test-compiled
-	@echo "left out: tests on a real control plane; run them with make e2e"
+	$(E2E)
 
 .PHONY: test-compiled
 test-compiled: $(COMPILED)/.ready ## The runner's tests once more, on the compiled modules that a wheel has
@@ -103,7 +107,8 @@ cluster-down: ## Stop that control plane and delete all that was in it
 
 .PHONY: e2e
 e2e: $(READY) ## End to end with the real images: faults, kills, outages (KUBECONFIG's cluster, else one on this machine; E2E_LONG=1, KEEP_CLUSTER=1)
-	$(BIN)/python -m pytest -m cluster --durations 10
+	$(PROGRAMS)
+	$(E2E)
 
 .PHONY: lock
 lock: ## Compile the lock files from pyproject.toml
