@@ -16,17 +16,17 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && /build/bin/pip install --quiet --no-compile --require-hashes --only-binary :all: -r requirements-build.lock
 
 FROM build AS wheel
+# The modules that each request goes through are compiled here, so this stage has a C compiler. COMPILE=no does without:
+# the runner is the same then, and costs more CPU.
+ARG COMPILE=yes
+RUN test "$COMPILE" = no || (command -v cc && python3 -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")') >/dev/null 2>&1 \
+    || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev python3-dev) >/dev/null
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY core core
 COPY runner runner
 COPY operator operator
 COPY cli cli
 COPY examples examples
-# The modules that each request goes through are compiled here, so this stage has a C compiler. COMPILE=no does without:
-# the runner is the same then, and costs more CPU.
-ARG COMPILE=yes
-RUN test "$COMPILE" = no || (command -v cc && python3 -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")') >/dev/null 2>&1 \
-    || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev python3-dev) >/dev/null
 RUN LOADGATE_COMPILE="$COMPILE" /build/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
 
 # An environment without pip, with each target's locked dependencies and only that target's part of the project.
