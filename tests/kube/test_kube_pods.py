@@ -230,13 +230,18 @@ def test_what_only_the_cluster_can_judge_is_told(
 
 SIDECAR = """\
 KIND{
-  name: "mesh", image: "IMAGE",
+  name: "mesh", image: "IMAGE", MORE
   command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"],
   securityContext: KIND.securityContext{
     allowPrivilegeEscalation: false, capabilities: KIND.securityContext.capabilities{drop: ["ALL"]}
   }
 }"""
+EMPTY = 'JSONPatch{op: "add", path: "/spec/initContainers", value: []}'
 PATCHES = {
+    "native": (
+        "initContainers",
+        f'[{EMPTY}, JSONPatch{{op: "add", path: "/spec/initContainers/-", value: SIDECAR}}]',
+    ),
     "classic": ("containers", '[JSONPatch{op: "add", path: "/spec/containers/-", value: SIDECAR}]'),
 }
 
@@ -245,7 +250,8 @@ def mesh(stage: Stage, how: str) -> list[dict[str, Any]]:
     """What a mesh does: a container of its own in each runner's pod, as the API server admits it."""
     name, group = f"mesh-{stage.namespace}", "admissionregistration.k8s.io/v1"
     containers, patch = PATCHES[how]
-    sidecar = SIDECAR.replace("KIND", f"Object.spec.{containers}").replace("IMAGE", IMAGE)
+    more = 'restartPolicy: "Always",' if how == "native" else ""
+    sidecar = SIDECAR.replace("KIND", f"Object.spec.{containers}").replace("IMAGE", IMAGE).replace("MORE", more)
     spec = {
         "matchConstraints": {
             "resourceRules": [
@@ -266,7 +272,7 @@ def mesh(stage: Stage, how: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def meshed(stage: Stage, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace whose pods get a sidecar: a second container of the old kind."""
+    """A namespace whose pods get a sidecar: native, or a second container of the old kind."""
     objects = mesh(stage, request.param)
     stage.kube.apply(*objects)
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -289,6 +295,22 @@ def state(pod: dict[str, Any], name: str) -> dict[str, Any]:
     statuses = [*pod["status"].get("initContainerStatuses", ()), *pod["status"].get("containerStatuses", ())]
     found: dict[str, Any] = next(one["state"] for one in statuses if one["name"] == name)
     return found
+
+
+@pytest.mark.parametrize("meshed", ["native"], indirect=True)
+def test_a_native_sidecar_keeps_no_run_from_ending(
+    stage: Stage, start: Callable[..., OperatorProcess], meshed: str
+) -> None:
+    """With a mesh's sidecar in each pod a run passes, the node ends the sidecars after the runners, and the Job completes."""
+    start()
+    stage.kube.apply(stage.manifest())
+    status = stage.complete()
+    assert status["phase"] == "Passed", status
+    assert status["runners"]["lost"] == 0
+    run = status["run"]["id"]
+    stage.kube.run("wait", f"job/{run}", "-n", stage.namespace, "--for=condition=Complete", "--timeout=30s")
+    assert {pod["status"]["phase"] for pod in pods(stage)} == {"Succeeded"}
+    assert all("terminated" in state(pod, "mesh") for pod in pods(stage))
 
 
 @pytest.mark.parametrize("meshed", ["classic"], indirect=True)
