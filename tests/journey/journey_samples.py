@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -12,7 +11,7 @@ import orjson
 from loadgate.api.steps import Step
 from loadgate.plan.document import Plan, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.schedule import IterationSchedule
-from loadgate_runner.http import Failure, Origin, Response, locate, prepare
+from loadgate_runner.http import CookieJar, Failure, Origin, Response, locate, prepare
 from loadgate_runner.journey import Context, compile_scenario
 from loadgate_runner.journey.scope import Scope
 from loadgate_runner.journey.state import State
@@ -79,16 +78,15 @@ class FakeClient:
         self.answers = list(answers) or [an_answer()]
         self.sent: list[Sent] = []
         self.closed = False
-        self.forgotten = 0
-        self.cookies = SimpleNamespace(size=1, clear=self._forget)
-
-    def _forget(self) -> None:
-        self.forgotten += 1
+        self.kept: list[int] = []
+        self.cookies = CookieJar()
 
     async def send(
         self, request: Any, path: Any = None, headers: bytes = b"", body: Any = None, origin: Any = None
     ) -> Any:
-        """Keep the request and give the next answer."""
+        """Keep the request, and how many cookies there were, and give the next answer, with a cookie."""
+        self.kept.append(self.cookies.size)
+        self.cookies.store(request.origin, b"/", "sid=1")
         self.sent.append(
             Sent(
                 request.method,

@@ -13,7 +13,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from loadgate.metrics.fields import MOST, count
 from loadgate.metrics.lanes import Lanes
@@ -46,11 +46,11 @@ def value_of(index: int) -> float:
     return (low + high) / 2
 
 
-BUCKETS = index_of(HIGHEST_US) + 1
+BUCKETS: Final = index_of(HIGHEST_US) + 1
 
-INDEXED = 1 << 16
+INDEXED: Final = 1 << 16
 """Microseconds below which a bucket's index is looked up: most answers take less, and looking up costs a third."""
-INDEX = tuple(index_of(us) for us in range(INDEXED))
+INDEX: Final = tuple(index_of(us) for us in range(INDEXED))
 
 
 class Histogram:

@@ -26,6 +26,9 @@ class Request:
     """
 
     __slots__ = (
+        "_lines",
+        "_no_body",
+        "_start",
         "body",
         "first_byte",
         "head_only",
@@ -69,6 +72,9 @@ class Request:
         self.head_only = method == "HEAD"
         self.idempotent = method in _IDEMPOTENT
         self.key = self.key_of(origin)
+        self._start = f"{method} ".encode("ascii")
+        self._lines = self._lines_to(origin)
+        self._no_body = b"Content-Length: 0\r\n" if method in _EXPECT_BODY else b""
         self.plain: tuple[bytes, int, int] = _UNKNOWN
         self.path = path or b"/"
         """Where a `send` goes that says no path."""
@@ -82,16 +88,17 @@ class Request:
         self, origin: Origin, path: bytes, headers: bytes = b"", body: bytes | None = None, cookies: bytes = b""
     ) -> bytes:
         """All bytes of one request. `headers` are whole lines that come behind the prepared ones."""
+        lines = self._lines if origin is self.origin else self._lines_to(origin)
         body = self.body if body is None else body
-        if body is not None:
-            length = b"Content-Length: %d\r\n" % len(body)
-        else:
-            body, length = b"", b"Content-Length: 0\r\n" if self.method in _EXPECT_BODY else b""
+        if body is None:
+            return b"".join((self._start, path, lines, headers, cookies, self._no_body, b"\r\n"))
+        length = b"Content-Length: %d\r\n" % len(body)
+        return b"".join((self._start, path, lines, headers, cookies, length, b"\r\n", body))
+
+    def _lines_to(self, origin: Origin) -> bytes:
+        """What stands between the path and the lines that change: the end of the request line, and prepared headers."""
         host = (self.options.host or origin.authority).encode("ascii", "replace")
-        return b"".join((
-            self.method.encode("ascii"), b" ", path, b" HTTP/1.1\r\nHost: ", host, b"\r\n",
-            self.headers, headers, cookies, length, b"\r\n", body,
-        ))  # fmt: skip
+        return b" HTTP/1.1\r\nHost: " + host + b"\r\n" + self.headers
 
     def redirected(self, as_get: bool, same_origin: bool, headers: bytes, body: bytes | None) -> "Request":  # noqa: FBT001  both positions are named at the only call
         """The request that a redirect asks for; `headers` and `body` are the dynamic parts of the one redirected.

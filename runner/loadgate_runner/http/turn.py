@@ -6,17 +6,10 @@ And a VU that went on as soon as its answer is there would hold up the answers b
 """
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Exchange(Protocol):
-    """A connection with a request or an answer on it. Both are called from the loop, within no task."""
-
-    def resume(self) -> None:
-        """The answer is there: let the VU go on."""
-
-    def flush(self) -> None:
-        """Send the request."""
+if TYPE_CHECKING:
+    from loadgate_runner.http.connection import Connection
 
 
 class Turn:
@@ -27,8 +20,8 @@ class Turn:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.armed = False
-        self.answered: list[Exchange] = []
-        self.asking: list[Exchange] = []
+        self.answered: list[Connection] = []
+        self.asking: list[Connection] = []
 
     def arm(self) -> None:
         """See that everything is done once the loop is through with what is ready."""
@@ -39,11 +32,11 @@ class Turn:
         try:
             while self.answered or self.asking:
                 answered, self.answered = self.answered, []
-                for exchange in answered:
-                    exchange.resume()
+                for connection in answered:
+                    connection.resume()
                 asking, self.asking = self.asking, []
-                for exchange in asking:
-                    exchange.flush()
+                for connection in asking:
+                    connection.flush()
         finally:
             self.armed = False
             if self.answered or self.asking:  # the process is told to end, but others may yet want to finish

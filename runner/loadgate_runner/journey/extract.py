@@ -206,7 +206,7 @@ _PICKS: Final[dict[str, Callable[[State, list[Any]], Any]]] = {
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= LARGEST_VALUE else MISSING
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         return value if _fits(value) else MISSING
     return value
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from loadgate_runner.http import Opening, Origin, Request, Response
+    from loadgate_runner.http import CookieJar, Opening, Origin, Request, Response
 
 Tags = tuple[tuple[str, str], ...]
 """Sorted pairs."""
@@ -20,21 +20,11 @@ Sleep = Callable[[float], Awaitable[bool]]
 """Sleeps for so many seconds. False: the iteration is to end now (it woke early, or at once), true: it slept."""
 
 
-class Jar(Protocol):
-    """The cookies that a virtual user's client keeps."""
-
-    size: int
-    """How many."""
-
-    def clear(self) -> None:
-        """Forget all."""
-
-
 class Sender(Protocol):
     """A virtual user's HTTP client. See loadgate_runner.http.Client."""
 
     @property
-    def cookies(self) -> Jar:
+    def cookies(self) -> "CookieJar":
         """What it sends along."""
 
     def send(

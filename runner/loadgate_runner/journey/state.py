@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 class State:
     """A virtual user's own things; `vars`, `rows` and `late_ns` are of the current iteration."""
 
-    __slots__ = ("_random", "_seed", "client", "id", "iteration", "late_ns", "number", "rows", "user", "vars")
+    __slots__ = (
+        "_random",
+        "_seed",
+        "client",
+        "cookies",
+        "id",
+        "iteration",
+        "late_ns",
+        "number",
+        "rows",
+        "user",
+        "vars",
+    )
 
     def __init__(self, vu_id: int, client: Sender, seed: int) -> None:
         self.id: int = vu_id
@@ -24,6 +36,7 @@ class State:
         self.vars: dict[str, Any] = {}
         self.rows: dict[str, Mapping[str, Any]] = {}
         self.client = client
+        self.cookies = client.cookies
         self.user: Any = None  # how a Python journey sees all this, made at its first iteration
         self._seed = seed
         self._random: Random | None = None

@@ -114,8 +114,8 @@ class VU:
             state.late_ns = began - due
         state.number = number
         state.vars.clear()
-        if state.client.cookies.size:
-            state.client.cookies.clear()
+        if state.cookies.size:
+            state.cookies.clear()
         try:
             for source in self._sources:
                 state.rows[source.name] = source.take(state)

@@ -22,7 +22,7 @@ from loadgate_runner.telemetry.series import (
     RequestHandle,
     TrendHandle,
 )
-from loadgate_runner.telemetry.timeline import NOT_YET, SECOND, Timeline
+from loadgate_runner.telemetry.timeline import SECOND, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,6 @@ class Recorder:
     ) -> None:
         self.clock = clock
         self.timeline = Timeline()
-        self.judged_from = NOT_YET
         self.ended: int | None = None
         self.labels_dropped = 0
         self.exhausted = 0
@@ -65,7 +64,7 @@ class Recorder:
 
     def begin(self, origin: int, warmup: float) -> None:
         """The run's second 0 is at `origin`; what begins `warmup` seconds later or after is judged."""
-        self.judged_from = origin + round(warmup * SECOND)
+        self.timeline.judged_from = origin + round(warmup * SECOND)
         self.timeline.begin(origin, self.clock())
 
     def since_start(self) -> float:
@@ -75,11 +74,11 @@ class Recorder:
     @property
     def judging(self) -> bool:
         """Whether what begins now is judged."""
-        return self.clock() >= self.judged_from and self.ended is None
+        return self.clock() >= self.timeline.judged_from and self.ended is None
 
     def late(self, due: int, now: int) -> None:
         """An iteration that was due at `due` begins now: schedule slip."""
-        if due >= self.judged_from:
+        if due >= self.timeline.judged_from:
             self.slip.record((now - due) // 1000)
 
     def end(self) -> None:
@@ -145,7 +144,7 @@ class Recorder:
         for check in list(self._checks.values()):
             for results in (check.judged, check.warm) if warmup else (check.judged,):
                 if results.passes or results.fails:
-                    _add(out.checks, check.tags, type(results)(results.passes, results.fails))
+                    _add(out.checks, check.tags, results.stats())
         await asyncio.sleep(0)
         self._measure_metrics(out)
         if slices:
@@ -168,7 +167,7 @@ class Recorder:
                 out.gauges[key] = type(stats)(stats.value, stats.at, stats.minimum, stats.maximum)
 
     def _judged(self, now: int) -> float:
-        return max(0, (self.ended or now) - self.judged_from) / SECOND
+        return max(0, (self.ended or now) - self.timeline.judged_from) / SECOND
 
     def _open(self, handle: RequestHandle, split: Split, judged: bool) -> RequestCell:  # noqa: FBT001 - a callback
         key = (judged, _tags(handle.tags, split))

@@ -72,7 +72,6 @@ class RequestHandle:
 
     __slots__ = (
         "_open",
-        "_recorder",
         "_timeline",
         "_track",
         "_usual",
@@ -91,7 +90,6 @@ class RequestHandle:
         self.tags = tags
         self.judged: dict[Split, RequestCell] = {}
         self.warm: dict[Split, RequestCell] = {}
-        self._recorder = recorder
         self._timeline: Timeline = recorder.timeline
         self._track = track
         self._open = make
@@ -116,7 +114,7 @@ class RequestHandle:
             began, us = response.started, response.duration
         else:
             began, us = due_ns, (ended - due_ns) // 1000
-        cells = self.judged if began >= self._recorder.judged_from else self.warm
+        cells = self.judged if began >= timeline.judged_from else self.warm
         if expected and cells is self._usual_cells and response.status == self._usual_status:
             cell = self._usual  # as the last one: nothing to look up
         else:
@@ -145,25 +143,38 @@ class RequestHandle:
             timeline.errors[kind] = timeline.errors.get(kind, 0) + 1
 
 
+class CheckCell:
+    """Results of one check, counted."""
+
+    __slots__ = ("fails", "passes")
+
+    def __init__(self) -> None:
+        self.passes = self.fails = 0
+
+    def stats(self) -> CheckStats:
+        """The same as what is merged and sent."""
+        return CheckStats(self.passes, self.fails)
+
+
 class CheckHandle:
     """Results of one check."""
 
-    __slots__ = ("_recorder", "judged", "tags", "warm")
+    __slots__ = ("_clock", "_timeline", "judged", "tags", "warm")
 
     def __init__(self, recorder: Recorder, tags: Tags) -> None:
         self.tags = tags
-        self.judged = CheckStats()
-        self.warm = CheckStats()
-        self._recorder = recorder
+        self.judged = CheckCell()
+        self.warm = CheckCell()
+        self._clock = recorder.clock
+        self._timeline: Timeline = recorder.timeline
 
     def record(self, ok: bool) -> None:  # noqa: FBT001 - a port's
         """Count a pass or a fail, judged by when it is made."""
-        recorder = self._recorder
-        stats = self.judged if recorder.clock() >= recorder.judged_from else self.warm
+        cell = self.judged if self._clock() >= self._timeline.judged_from else self.warm
         if ok:
-            stats.passes += 1
+            cell.passes += 1
         else:
-            stats.fails += 1
+            cell.fails += 1
 
 
 class IterationCell:
@@ -183,13 +194,12 @@ class IterationCell:
 class IterationHandle:
     """Iterations of one scenario. All instants are nanoseconds of the recorder's clock."""
 
-    __slots__ = ("_recorder", "_timeline", "judged", "tags", "warm")
+    __slots__ = ("_timeline", "judged", "tags", "warm")
 
     def __init__(self, recorder: Recorder, tags: Tags) -> None:
         self.tags = tags
         self.judged = IterationCell()
         self.warm = IterationCell()
-        self._recorder = recorder
         self._timeline: Timeline = recorder.timeline
 
     def completed(self, due: int, ended: int) -> None:
@@ -198,7 +208,7 @@ class IterationHandle:
         if ended >= timeline.ends:
             timeline.roll(ended)
         timeline.iterations += 1
-        cell = self.judged if due >= self._recorder.judged_from else self.warm
+        cell = self.judged if due >= self._timeline.judged_from else self.warm
         cell.completed += 1
         cell.duration.record((ended - due) // 1000)
 
@@ -224,18 +234,19 @@ class IterationHandle:
         return self._cell(due)
 
     def _cell(self, due: int) -> IterationCell:
-        return self.judged if due >= self._recorder.judged_from else self.warm
+        return self.judged if due >= self._timeline.judged_from else self.warm
 
 
 class MetricHandle(ABC):
     """A metric that a journey defines. What it says during the warm-up is not kept: it would be judged."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        self._clock = recorder.clock
+        self._timeline: Timeline = recorder.timeline
 
     def add(self, value: float) -> None:
         """One value."""
-        if self._recorder.clock() >= self._recorder.judged_from:
+        if self._clock() >= self._timeline.judged_from:
             self.keep(value)
 
     @abstractmethod
@@ -264,13 +275,14 @@ class GaugeHandle(MetricHandle):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
+        self._since_start = recorder.since_start
         self._stats: GaugeStats | None = None
 
     def keep(self, value: float) -> None:
         """The value now."""
         before = self._stats
         lowest, highest = (before.minimum, before.maximum) if before else (value, value)
-        self._stats = GaugeStats(value, self._recorder.since_start(), min(lowest, value), max(highest, value))
+        self._stats = GaugeStats(value, self._since_start(), min(lowest, value), max(highest, value))
 
     def stats(self) -> GaugeStats | None:
         """The latest, or None while there is none."""

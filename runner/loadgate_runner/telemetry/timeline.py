@@ -28,6 +28,8 @@ class Timeline:
 
     def __init__(self) -> None:
         self.origin = NOT_YET
+        self.judged_from = NOT_YET
+        """What begins before is the warm-up's."""
         self.ends = NOT_YET
         self.failed = 0
         self.iterations = 0
