@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 import zlib
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 LATE = 1.0
 """Seconds. A runner that begins later than this in the schedule has not done its whole share."""
+
+TIMER_GRAIN = 0.001
+"""Seconds: an event loop's timers are right to this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +226,16 @@ def vus_of(plan: Plan, index: int, process: int = 0, processes: int = 1) -> int:
     )
 
 
+def ungrained(seconds: float, chance: float) -> float:
+    """A pause that is up to a timer's grain longer or shorter, by a chance from 0 to 1, and on average as it was.
+
+    Event loops count in whole milliseconds. Without this, virtual users whose equal pauses end in one of them go on
+    as one from then on: more and more join, and the target is hit in bursts.
+    """
+    return seconds + min(seconds, TIMER_GRAIN) * (2 * chance - 1)
+
+
 async def _sleep(seconds: float) -> bool:
     # An iteration that is to end is cancelled, so one that has slept may go on.
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(ungrained(seconds, random.random()))
     return True
