@@ -16,7 +16,7 @@ from loadgate.plan.share import Share
 from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
-from loadgate_runner.http import Client, Gate, Network
+from loadgate_runner.http import Client, Dns, Gate, Network
 from loadgate_runner.journey import (
     BlockError,
     Context,
@@ -82,7 +82,8 @@ class Load:
         allowance = Allowance.of(surroundings.cores, surroundings.memory_limit, part.processes)
         self._health = HealthMonitor(self._recorder, OwnProcess(surroundings.cgroup), allowance)
         self._gate = Gate(Targets(plan.allowed_targets), self._end_denied)
-        self._network = Network(clock=self._clock, gate=self._gate)
+        dns = plan.target.dns
+        self._network = Network(clock=self._clock, gate=self._gate, dns=Dns(dns.ttl, dns.select, dns.policy))
         self._context = self._make_context()
         self._stages: list[ScenarioStage] = []
         self._drives: list[Drive] = []

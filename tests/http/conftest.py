@@ -21,7 +21,7 @@ async def serve():
     """Starts servers; a handler gets peer, reader and writer of each connection."""
     running = []
 
-    async def start(handler, *, tls=None, host="127.0.0.1"):
+    async def start(handler, *, tls=None, host="127.0.0.1", port=0):
         tasks = set()
 
         async def accept(reader, writer):
@@ -36,7 +36,7 @@ async def serve():
                 writer.transport.abort()
 
         peer = Peer(Origin("http", "", 0))
-        server = await asyncio.start_server(accept, host, 0, ssl=tls)
+        server = await asyncio.start_server(accept, host, port, ssl=tls)
         peer.origin = Origin("https" if tls else "http", host, server.sockets[0].getsockname()[1])
         running.append((server, tasks))
         return peer

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from journey_samples import MemoryRecorder, MemoryTally, plan_of, steps_of
 
-from loadgate.plan.document import PlanData, PlanTarget, PlanTimeouts
+from loadgate.plan.document import PlanConnection, PlanData, PlanTarget, PlanTimeouts
 from loadgate_runner.http import Client, Network
 from loadgate_runner.journey import Context, Outcome, compile_scenario, run_block
 
@@ -172,3 +172,23 @@ async def test_a_whole_journey_is_sent_checked_and_recorded(shop, tmp_path, kind
     assert all(response.ended - due >= response.ended - response.started > 0 for response, _, due in records["login"])
     assert {due for name in ("old", "products", "add") for _, _, due in records[name]} == {None}
     assert setup == {"token": "t0", "sid": "s1"}
+
+
+@pytest.mark.parametrize("kind", ["steps", "script"])
+@pytest.mark.parametrize(
+    ("reuse", "logins", "others"), [("always", [False, True], True), ("iteration", [False] * 2, True), ("never", [False] * 2, False)]
+)  # fmt: skip
+async def test_connections_are_reused_as_far_as_the_target_says(shop, tmp_path, kind, reuse, logins, others):
+    """By all requests, by those of one iteration, or by none; the same whether steps or Python."""
+    _, url = shop
+    (tmp_path / "j.py").write_text(SCRIPT)
+    fields = {
+        "target": PlanTarget(url=url, timeouts=PlanTimeouts(total=5), connection=PlanConnection(reuse=reuse)),
+        "secrets": {"password": "PW"},
+        "data": {"skus": PlanData(order="sequential", rows=[{"sku": "a1"}, {"sku": "b2"}])},
+    }
+    plan = plan_of(*STEPS, **fields) if kind == "steps" else plan_of(script="j.py", **fields)
+    _, recorder, _, _ = await iterate(plan, tmp_path)
+    reused = {name: [response.reused for response, _, _ in found] for name, found in recorder.requests().items()}
+    assert reused["login"] == logins
+    assert {*reused["products"], *reused["add"]} == {others}

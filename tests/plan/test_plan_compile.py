@@ -170,6 +170,22 @@ def test_references_become_paths_and_environment():
     assert len(list(config_map_refs(full()))) == 6
 
 
+def test_how_connections_are_kept_and_names_looked_up():
+    """Bounds and times become seconds; what is left out bounds nothing."""
+    target = {
+        "url": "http://shop",
+        "connection": {"reuse": "iteration", "maxRequests": 100, "maxAge": "1m30s", "idleTimeout": "500ms"},
+        "dns": {"ttl": "5s", "select": "random", "policy": "onlyIPv4"},
+    }
+    plan = plan_of(scenario("constant-vus", vus=1, duration="1s"), target=target)
+    assert plan.target.connection.model_dump() == {
+        "reuse": "iteration", "max_requests": 100, "max_age": 90.0, "idle_timeout": 0.5,
+    }  # fmt: skip
+    assert plan.target.dns.model_dump() == {"ttl": 5.0, "select": "random", "policy": "onlyIPv4"}
+    left_out = plan_of(scenario("constant-vus", vus=1, duration="1s")).target
+    assert (left_out.connection.reuse, left_out.connection.max_requests, left_out.dns.ttl) == ("always", None, 0.0)
+
+
 def test_a_ca_may_be_a_secret():
     """A certificate authority from a Secret comes by environment."""
     tls = {"ca": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}}}

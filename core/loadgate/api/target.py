@@ -1,6 +1,6 @@
 """Where the load goes, and how long it may take to answer."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
@@ -63,6 +63,30 @@ class TLS(Model):
     """The name that the certificate must be for, sent as SNI; the URL's host when left out."""
 
 
+class Connection(Model):
+    """How long a virtual user keeps a connection. Each has its own, at most one to each origin."""
+
+    reuse: Literal["always", "iteration", "never"] = "always"
+    """Whether a connection carries all requests, those of one iteration, or one request only."""
+    max_requests: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Requests on one connection; it is closed behind the last of them."""
+    max_age: Duration | None = None
+    """The first answer after this time is the connection's last."""
+    idle_timeout: Duration | None = None
+    """A connection without a request for this long is closed."""
+
+
+class Dns(Model):
+    """How names become addresses. The system's resolver tells no time to live, so that it is set here."""
+
+    ttl: Duration = Duration("0s")
+    """How long a runner's process keeps an answer; after it, the next new connection asks again. 0s: each one asks."""
+    select: Literal["roundRobin", "random", "first"] = "roundRobin"
+    """Which of several addresses a new connection tries first: each in its turn, any, or the resolver's first."""
+    policy: Literal["any", "preferIPv4", "preferIPv6", "onlyIPv4", "onlyIPv6"] = "any"
+    """Which addresses are tried, and which before others; `any` leaves families in the resolver's order."""
+
+
 class Target(Model):
     """Where the load goes, and what holds for every request."""
 
@@ -74,6 +98,10 @@ class Target(Model):
     """The `Host` header, where it isn't the URL's host."""
     tls: TLS = TLS()
     """How https is spoken."""
+    connection: Connection = Connection()
+    """How long connections are kept."""
+    dns: Dns = Dns()
+    """How names become addresses."""
     headers: Headers = Field(default={})
     """Headers of every request; a request's own header of the same name wins. Values may hold `${...}`."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10

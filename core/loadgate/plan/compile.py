@@ -12,7 +12,7 @@ from loadgate.api.scenarios import (
     RampingVUs,
     SharedIterations,
 )
-from loadgate.plan.document import Plan, PlanData, PlanScenario, PlanTarget, PlanTimeouts
+from loadgate.plan.document import Plan, PlanConnection, PlanData, PlanDns, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.schedule import (
     ArrivalSchedule,
     IterationSchedule,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from loadgate.api.references import ConfigMapSource, KeyRef
     from loadgate.api.scenarios import Scenario, Stage
     from loadgate.api.steps import Step
-    from loadgate.api.target import Target, Timeouts
+    from loadgate.api.target import Connection, Target, Timeouts
 
 CA_ENV = "LOADGATE_TLS_CA"
 CERT_ENV = "LOADGATE_TLS_CERT"
@@ -179,12 +179,23 @@ def _target(target: Target) -> PlanTarget:
         headers=dict(target.headers),
         timeouts=timeouts_of(target.timeout),
         max_redirects=target.max_redirects,
+        connection=_connection(target.connection),
+        dns=PlanDns(ttl=target.dns.ttl.seconds, select=target.dns.select, policy=target.dns.policy),
         verify=tls.verify,
         server_name=tls.server_name,
         ca_file=path_of(tls.ca.config_map_key_ref) if tls.ca and tls.ca.config_map_key_ref else None,
         ca_env=CA_ENV if tls.ca and tls.ca.secret_key_ref else None,
         cert_env=CERT_ENV if client_certificate else None,
         key_env=KEY_ENV if client_certificate else None,
+    )
+
+
+def _connection(connection: Connection) -> PlanConnection:
+    return PlanConnection(
+        reuse=connection.reuse,
+        max_requests=connection.max_requests,
+        max_age=connection.max_age.seconds if connection.max_age else None,
+        idle_timeout=connection.idle_timeout.seconds if connection.idle_timeout else None,
     )
 
 

@@ -31,6 +31,23 @@ class PlanTimeouts(Stated):
     total: float
 
 
+class PlanConnection(Stated):
+    """How long a connection is kept, in requests and seconds; None is without a bound."""
+
+    reuse: Literal["always", "iteration", "never"] = "always"
+    max_requests: int | None = None
+    max_age: float | None = None
+    idle_timeout: float | None = None
+
+
+class PlanDns(Stated):
+    """How names become addresses; `ttl` is in seconds."""
+
+    ttl: float = 0.0
+    select: Literal["roundRobin", "random", "first"] = "roundRobin"
+    policy: Literal["any", "preferIPv4", "preferIPv6", "onlyIPv4", "onlyIPv6"] = "any"
+
+
 class PlanTarget(Stated):
     """Where load goes. `ca_file` is relative to the files folder; PEM texts that are secret come by environment."""
 
@@ -39,6 +56,8 @@ class PlanTarget(Stated):
     headers: dict[str, str] = Field(default={})
     timeouts: PlanTimeouts
     max_redirects: int = 10
+    connection: PlanConnection = PlanConnection()
+    dns: PlanDns = PlanDns()
     verify: bool = True
     server_name: str | None = None
     ca_file: str | None = None

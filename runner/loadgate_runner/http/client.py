@@ -133,7 +133,7 @@ class Client:
             idle = [(line.deadline, other) for other, line in self._lines.items() if line.idle]
             if idle:
                 self._lines.pop(min(idle, key=lambda one: one[0])[1]).close()
-        line = Line(self._network, self._network.dialer(request, origin))
+        line = Line(self._network, self._network.dialer(request, origin), request.options.keeping)
         self._lines[key] = line
         return line
 
@@ -155,7 +155,11 @@ class Client:
         if _MAY_ASK.search(head) is not None:
             self._grant(response, Headers(head))
         elif (
-            response.error is None and not interim and line.connection is not None and response.status not in _REDIRECTS
+            response.error is None
+            and not interim
+            and line.connection is not None
+            and line.keeping is None  # else each answer is looked at
+            and response.status not in _REDIRECTS
         ):
             response.request.plain = (head, response.received, response.status)
 

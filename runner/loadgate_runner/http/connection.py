@@ -58,10 +58,12 @@ class Connection(Waiter):
         "_transport",
         "_turn",
         "_wire",
+        "answers",
         "busy",
         "fresh",
         "keep",
         "response",
+        "since",
     )
 
     def __init__(self, line: "Line") -> None:
@@ -80,6 +82,10 @@ class Connection(Waiter):
         self.busy = False
         self.fresh = False
         self.keep = True
+        self.answers = 0
+        """Counted where a bound asks for it."""
+        self.since = 0
+        """When it stood, in ns of the clock."""
 
     _head: bytes
     _head_at: int
@@ -180,6 +186,7 @@ class Connection(Waiter):
         """Take the transport; `resume_writing` is to say when all is out."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)
+        self.since = self._clock()
         self._line.made()
 
     def data_received(self, data: bytes) -> None:
@@ -353,6 +360,9 @@ class Connection(Waiter):
                 self.keep = stays_open(self._head[start:end])
         response.settle(kind, message)
         self.fresh = False
+        if self._line.keeping is not None:
+            self.answers += 1
+            self._line.answered(self, now)
 
     def _cut_off(self, response: Response, exc: Exception | None) -> tuple[Failure | None, str]:
         """The connection ended before the answer: or was its end the answer's?"""

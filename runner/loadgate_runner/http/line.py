@@ -9,10 +9,13 @@ from loadgate_runner.http.dial import Dialer, Phases
 from loadgate_runner.http.failures import Failure, RequestFailed
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
+from loadgate_runner.http.settings import Keeping
 from loadgate_runner.http.watchdog import NEVER
 
 if TYPE_CHECKING:
     from loadgate_runner.http.network import Network
+
+_SECOND = 1_000_000_000
 
 
 class Line:
@@ -23,13 +26,26 @@ class Line:
     failure; its time counts as `blocked`.
     """
 
-    __slots__ = ("_clock", "_dialer", "_taken", "connection", "deadline", "network", "turns", "watchdog", "watched")
+    __slots__ = (
+        "_clock",
+        "_dialer",
+        "_taken",
+        "connection",
+        "deadline",
+        "keeping",
+        "network",
+        "turns",
+        "watchdog",
+        "watched",
+    )
 
-    def __init__(self, network: "Network", dialer: Dialer) -> None:
+    def __init__(self, network: "Network", dialer: Dialer, keeping: Keeping | None = None) -> None:
         self.network = network
         self._clock = network.clock
         self._dialer = dialer
         self._taken = False
+        self.keeping = keeping
+        """How long a connection is kept, where that is bounded."""
         self.turns: deque[asyncio.Future[None]] | None = None
         """Requests that wait for others on the line."""
         self.connection: Connection | None = None
@@ -48,9 +64,27 @@ class Line:
             self.connection = None
 
     def expire(self) -> None:
-        """The request in flight, if one is, is out of time."""
-        if self.connection is not None and self.connection.response is not None:
+        """The request in flight is out of time; without one, the connection has been idle for as long as it may."""
+        if self.connection is None:
+            return
+        if self.connection.response is not None:
             self.connection.late()
+        elif self.keeping is not None and self.keeping.idle is not None:
+            self.close()
+
+    def answered(self, connection: Connection, now: int) -> None:
+        """Hold a connection to what bounds it: called behind each answer where anything does."""
+        keeping = self.keeping
+        if keeping is None:
+            return
+        worn = keeping.requests is not None and connection.answers >= keeping.requests
+        old = keeping.age is not None and now - connection.since >= keeping.age * _SECOND
+        if worn or old:
+            connection.keep = False
+        elif keeping.idle is not None:
+            self.deadline = now + int(keeping.idle * _SECOND)
+            if self.deadline < self.watched:
+                self.watchdog.watch(self)
 
     def made(self) -> None:
         """A connection stands."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from loadgate_runner.http.dial import Dialer
 from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.request import Request
-from loadgate_runner.http.resolve import Resolve, system_resolver
-from loadgate_runner.http.settings import TLS, Limits
+from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
+from loadgate_runner.http.settings import TLS, Dns, Limits
 from loadgate_runner.http.tls import Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
@@ -19,7 +19,7 @@ from loadgate_runner.http.watchdog import Watchdog
 class Network:
     """One per process and run. The clock gives nanoseconds from any zero; `limits` and `gate` hold for every VU."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all have a default
         self,
         loop: asyncio.AbstractEventLoop | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
@@ -27,12 +27,13 @@ class Network:
         *,
         gate: Gate | None = None,
         resolve: Resolve | None = None,
+        dns: Dns | None = None,
     ) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.clock = clock
         self.limits = limits or Limits()
         self.gate = gate or Gate()
-        self._resolve = resolve or system_resolver(self.loop)
+        self._resolve = Lookup(resolve or system_resolver(self.loop), dns or Dns())
         self.turn = Turn(self.loop)
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0

@@ -28,6 +28,24 @@ class TLS(NamedTuple):
     """Name for SNI and verification in place of the URL's host."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long a connection is kept: requests on it, and seconds since it stood and since its last answer."""
+
+    requests: int | None = None
+    age: float | None = None
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """How names become addresses (see `Lookup`); `ttl` is in seconds."""
+
+    ttl: float = 0.0
+    select: str = "roundRobin"
+    policy: str = "any"
+
+
 _BY_DEFAULT = TLS()
 
 
@@ -41,6 +59,8 @@ class Options:
     """The `Host` header in place of the URL's, also the name for SNI unless `tls.server_name` says otherwise."""
     max_redirects: int = 10
     """0: a redirect is the answer and is not followed."""
+    keeping: Keeping | None = None
+    """None: a connection is kept as long as the peer keeps it, and its requests take the shortest path."""
     compressed: bool = True
     """Whether to offer gzip, deflate, br and zstd."""
 

@@ -19,29 +19,44 @@ if TYPE_CHECKING:
     from loadgate.api.steps import Step
     from loadgate.plan.document import Plan, PlanScenario
 
+    from .compile import Run
     from .context import Context
     from .ports import Recorder
+    from .state import State
 
 
 def compile_scenario(scenario: PlanScenario, plan: Plan, context: Context) -> Journey:
     """Compile a scenario. Raises JourneyError where something that it needs isn't there or isn't right."""
     shop = _workshop(scenario.name, plan, context, context.recorder, scenario.tags)
     try:
-        return _compile(scenario, shop, context)
+        return _compile(scenario, shop, context, lasting=plan.target.connection.reuse != "iteration")
     except JourneyError as error:
         raise JourneyError(shop.scope.secrets.redact(str(error))) from None
 
 
-def _compile(scenario: PlanScenario, shop: Workshop, context: Context) -> Journey:
+def _compile(scenario: PlanScenario, shop: Workshop, context: Context, *, lasting: bool) -> Journey:
     failures = Failures(scenario.name, scenario.tags, context, shop.scope.secrets)
     if scenario.script is not None:
         code = read_file(context.files / scenario.script)
-        return Journey(scenario.name, compile_script(code, scenario.script, shop), (), context, failures)
+        script = compile_script(code, scenario.script, shop)
+        return Journey(scenario.name, script if lasting else _alone(script), (), context, failures)
     if not scenario.steps:
         raise JourneyError(f"scenario {scenario.name!r} has neither steps nor a script")
     run = compile_steps(scenario.steps, shop)
     sources = [shop.scope.sources[name] for name in sorted(shop.scope.used)]
-    return Journey(scenario.name, run, sources, context, failures)
+    return Journey(scenario.name, run if lasting else _alone(run), sources, context, failures)
+
+
+def _alone(run: Run) -> Run:
+    """An iteration that leaves no connection to the next one."""
+
+    async def run_alone(state: State) -> None:
+        try:
+            await run(state)
+        finally:
+            state.client.close()
+
+    return run_alone
 
 
 def check_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from loadgate.api.steps import Request
-from loadgate_runner.http import TLS, Options, Origin, Timeouts, locate, tls_fault
+from loadgate_runner.http import TLS, Keeping, Options, Origin, Timeouts, locate, tls_fault
 
 from .data import read_file
 from .errors import JourneyError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from loadgate.api.steps import Call
     from loadgate.api.target import Timeouts as RequestTimeouts
-    from loadgate.plan.document import PlanTarget
+    from loadgate.plan.document import PlanConnection, PlanTarget
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def load(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> Target:
         tls=_tls(target, files, environ),
         host=target.host,
         max_redirects=target.max_redirects,
+        keeping=_keeping(target.connection),
     )
     if fault := tls_fault(options.tls):
         raise JourneyError(f"the target's TLS settings: {fault}")
@@ -81,6 +82,12 @@ def _tls(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> TLS:
 
     ca = read_file(files / target.ca_file).decode("utf-8", "replace") if target.ca_file else text(target.ca_env)
     return TLS(target.verify, ca, text(target.cert_env), text(target.key_env), target.server_name)
+
+
+def _keeping(connection: PlanConnection) -> Keeping | None:
+    requests = 1 if connection.reuse == "never" else connection.max_requests
+    bounds = (requests, connection.max_age, connection.idle_timeout)
+    return None if bounds == (None, None, None) else Keeping(*bounds)
 
 
 def _timeouts(timeouts: RequestTimeouts) -> Timeouts:
