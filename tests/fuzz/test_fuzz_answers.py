@@ -110,7 +110,8 @@ def test_an_answer_within_tls(run):
             check_what_was_meant(script, outcome.response)
         second = opinion(script.method, script.said, ended=True)
         if outcome.response.error is None:
-            assert (second.kind, second.status) == ("whole", outcome.response.status)
+            known = "Transfer-Encoding" not in second.why
+            assert not known or (second.kind, second.status) == ("whole", outcome.response.status)
         else:
             assert outcome.response.error in {*BROKEN, Failure.TIMEOUT}
 
@@ -156,6 +157,8 @@ def check_the_kind(script, second, response):
     """The answer is the one that h11 reads, or the failure befits what is wrong."""
     error = response.error
     if error is None:
+        if "Transfer-Encoding" in second.why:  # h11 knows `chunked` only, and once; ours undoes the last one that is
+            return
         assert second.kind == "whole", second.why
         assert response.status == second.status
         if script.needs == "body" and not second.coded:
