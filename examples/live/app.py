@@ -17,7 +17,7 @@ _SHORTEST = 0.001
 def build() -> web.Application:
     """The application, ready to be served."""
     app = web.Application(client_max_size=64 * 1024)
-    app.add_routes([web.post("/graphql", graphql), web.get("/prices", prices)])
+    app.add_routes([web.post("/graphql", graphql), web.get("/prices", prices), web.get("/orders", orders)])
     return app
 
 
@@ -41,6 +41,26 @@ async def prices(request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(every)
         await response.write(b"event: closed\ndata: the market is closed\n\n")
     return response
+
+
+async def orders(request: web.Request) -> web.WebSocketResponse:
+    """A WebSocket: each order, `{"product": …, "quantity": …}`, is answered with its number and its price."""
+    socket = web.WebSocketResponse(protocols=("orders",), max_msg_size=64 * 1024)
+    await socket.prepare(request)
+    await socket.send_json({"type": "welcome"})
+    numbers = itertools.count(1)
+    async for message in socket:
+        try:
+            asked = json.loads(message.data)
+            found, quantity = catalogue.find(asked["product"]), int(asked["quantity"])
+        except (ValueError, TypeError, LookupError):
+            found, quantity = None, 0
+        if found is None:
+            await socket.send_json({"type": "refused"})
+            continue
+        await socket.send_json({"type": "received"})
+        await socket.send_json({"type": "confirmed", "order": next(numbers), "total": found.price * quantity})
+    return socket
 
 
 def _price(number: int) -> str:

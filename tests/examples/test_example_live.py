@@ -64,3 +64,8 @@ def test_graphql_errors_are_failures(live: str):
 def test_sse_example_does_what_it_says(live: str):
     """Each stream ends with what it was listened to for."""
     assert run("sse.yaml", live) == {"five prices": "0%", "a second": "0%", "to the end": "0%"}
+
+
+def test_websocket_example_does_what_it_says(live: str):
+    """Orders are confirmed over one connection, and listening ends well."""
+    assert run("websocket.yaml", live) == {"trade": "0%", "listen": "0%"}

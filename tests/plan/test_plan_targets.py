@@ -263,3 +263,19 @@ def test_a_plan_carries_the_rules():
     assert Plan.decode(plan.encode()).allowed_targets == ["shop", "10.0.0.0/8"]
     with pytest.raises(PlanError, match="shop:80"):
         Plan.decode(plan.encode().replace(b'"shop"', b'"shop:80"'))
+
+
+def test_every_kind_of_step_that_connects_is_looked_at():
+    """Operations, event streams and WebSockets are held to the rules as requests are, with ws read as http."""
+    steps = [
+        {"graphql": {"url": "http://a.example/graphql", "query": "{ a }"}},
+        {"sse": {"url": "http://b.example/events", "for": "1s"}},
+        {"websocket": {"url": "ws://c.example/socket"}},
+        {"websocket": {"url": "WSS://d.example:8443/socket"}},
+        {"websocket": {"url": "ws://ok.example/socket"}},
+    ]
+    faults = target_faults(load_test("http://ok.example", *steps), Targets(["ok.example"]))
+    kinds = ("graphql", "sse", "websocket", "websocket")
+    assert [fault.path for fault in faults] == [
+        f"spec.scenarios[0].steps[{index}].{kind}.url" for index, kind in enumerate(kinds)
+    ]

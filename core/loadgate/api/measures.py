@@ -20,12 +20,27 @@ METRICS: Final[Mapping[str, MetricType]] = {
             "sse_time_to_first_event",
             "sse_event_gap",
             "sse_session_duration",
+            "ws_connecting",
+            "ws_time_to_first_message",
+            "ws_message_latency",
+            "ws_session_duration",
         ),
         "trend",
     ),
     **dict.fromkeys(("http_req_failed", "checks"), "rate"),
     **dict.fromkeys(
-        ("http_reqs", "iterations", "dropped_iterations", "data_sent", "data_received", "sse_events"), "counter"
+        (
+            "http_reqs",
+            "iterations",
+            "dropped_iterations",
+            "data_sent",
+            "data_received",
+            "sse_events",
+            "ws_sessions",
+            "ws_msgs_sent",
+            "ws_msgs_received",
+        ),
+        "counter",
     ),
     **dict.fromkeys(("vus", "vus_max"), "gauge"),
 }
@@ -43,7 +58,7 @@ def tags_of(metric: str) -> frozenset[str] | None:
         return None
     if metric == "checks":
         return frozenset({"scenario", "name", "group", "check"})
-    if metric.startswith("sse_"):
+    if metric.startswith(("sse_", "ws_")):
         return frozenset({"scenario", "name", "group"})
     if "iteration" in metric:
         return frozenset({"scenario"})

@@ -39,6 +39,8 @@ _KEPT = (
     RULES,
 )
 _RECURSIVE = "Step"
+_LEFT_OPEN = "Exchange"
+"""In lists within lists of steps, where the API server would refuse what rules could cost; our own validation looks."""
 
 
 def structural(model: type[Model]) -> Schema:
@@ -74,6 +76,8 @@ class _Writer:
         name = raw["$ref"].rsplit("/", 1)[-1]
         if name in within and name == _RECURSIVE:
             return {"type": "object", _OPEN: True, "description": "A step, as on the first level."}
+        if name == _LEFT_OPEN:
+            return {"type": "object", _OPEN: True, "description": self._definitions[name]["description"]}
         return _described(raw, self.write(self._definitions[name], (*within, name)))
 
     def _properties(self, raw: Schema, within: tuple[str, ...]) -> Schema:

@@ -22,9 +22,13 @@ MAX_STEPS = 500
 MAX_TIMES = 1_000_000
 """How often a step may be repeated."""
 
+EXCHANGES = ("send", "sendJson", "sendBase64", "expect", "think")
+_BASE64 = r"^[A-Za-z0-9+/]*={0,2}$"
+Subprotocol = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODIES = ("json", "form", "multipart", "text", "file")
-CALLS = ("request", "graphql", "sse")
+CALLS = ("request", "graphql", "sse", "websocket")
 """The kinds of step that speak with the target; `check` and `extract` go with these."""
 KINDS = (*CALLS, "think", "group", "repeat", "while", "if", "choice")
 
@@ -96,6 +100,16 @@ class Call(Model):
     def parameters(self) -> dict[str, Any]:
         """What is put behind the URL."""
         return {}
+
+    @property
+    def http_url(self) -> str:
+        """Where its request goes, as an HTTP URL."""
+        return self.url
+
+    @property
+    def succeeds_with(self) -> frozenset[int] | None:
+        """The statuses that are no failure where no check names any; None: 200 to 399."""
+        return None
 
     @property
     def compresses(self) -> bool:
@@ -278,6 +292,78 @@ class Extract(Model):
         return kept_null(self, serialize(self), "default")
 
 
+class Expect(Model):
+    """A message that is waited for. Others that come before it are counted and passed over."""
+
+    text: MatcherValue | None = None
+    """The message's text: equal to it, or `*text` for a part of it, or `~regex`. Without `text` and `json`: any."""
+    json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
+    """By JSONPath (RFC 9535), what must be found in the message."""
+    within: Duration = Duration("5s")
+    """How long it may take, from here; else the step has failed."""
+    extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
+    """Variables to take from the message, by name; what is sent later may hold `${name}`."""
+
+
+class Exchange(Model):
+    """One thing that is done over an open WebSocket."""
+
+    model_config = validated(exactly_one(*EXCHANGES))
+
+    send: Body | None = None
+    """A text message; may hold `${...}`."""
+    send_json: Any = Field(default=None, json_schema_extra=OPEN_VALUE)
+    """A text message that is JSON; any text in it may hold `${...}`."""
+    send_base64: Annotated[Body, StringConstraints(pattern=_BASE64)] | None = None
+    """A binary message, in base64."""
+    expect: Expect | None = None
+    """Wait for a message."""
+    think: ThinkText | None = None
+    """Wait, as between steps; what comes meanwhile is there to be expected later."""
+
+
+class WebSocket(Call):
+    """One WebSocket: opened, talked over, closed."""
+
+    query: Parameters = Field(default={})
+    """Query parameters, encoded for you: a value, or a list of values for one name. Texts may hold `${...}`."""
+    subprotocols: Annotated[list[Subprotocol], Field(max_length=16)] = Field(default=[])
+    """Those that are offered, best first."""
+    steps: Annotated[list[Exchange], Field(max_length=100)] = Field(default=[])
+    """What is done once it is open."""
+    times: Annotated[int, Field(ge=1, le=MAX_TIMES)] = 1
+    """How often the steps are done over the one connection."""
+    for_: Duration | None = None
+    """How long to stay behind the steps and listen: messages are counted."""
+    close: Annotated[int, Field(ge=1000, le=4999)] = 1000
+    """The code that it is closed with: 1000, or one from 3000 on."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is put behind the URL."""
+        return self.query
+
+    @property
+    def http_url(self) -> str:
+        """Where its request goes, as an HTTP URL."""
+        return websocket_url(self.url)
+
+    @property
+    def succeeds_with(self) -> frozenset[int] | None:
+        """An answer to the handshake that is no upgrade is a failure."""
+        return frozenset({101})
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it asks for a compressed response."""
+        return False
+
+
+def websocket_url(url: str) -> str:
+    """The HTTP URL of a WebSocket's handshake: `ws` is http and `wss` https."""
+    return re.sub(r"^ws(s?)://", r"http\1://", url, flags=re.IGNORECASE)
+
+
 class Group(Model):
     """Steps under one name."""
 
@@ -349,6 +435,8 @@ class Step(Model):
     """Do a GraphQL operation."""
     sse: SSE | None = None
     """Listen to server-sent events."""
+    websocket: WebSocket | None = None
+    """Talk over a WebSocket."""
     check: Check | None = None
     """What must hold of the request's response."""
     extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
@@ -374,7 +462,7 @@ class Step(Model):
     @property
     def call(self) -> Call | None:
         """What it says to the target, in whichever protocol; None where it doesn't speak with it."""
-        return self.request or self.graphql or self.sse
+        return self.request or self.graphql or self.sse or self.websocket
 
 
 _ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in KINDS}

@@ -19,6 +19,13 @@ STREAMS: dict[str, MetricType] = {
     "sse_time_to_first_event": MetricType.TREND,
     "sse_event_gap": MetricType.TREND,
     "sse_session_duration": MetricType.TREND,
+    "ws_sessions": MetricType.COUNTER,
+    "ws_msgs_sent": MetricType.COUNTER,
+    "ws_msgs_received": MetricType.COUNTER,
+    "ws_connecting": MetricType.TREND,
+    "ws_time_to_first_message": MetricType.TREND,
+    "ws_message_latency": MetricType.TREND,
+    "ws_session_duration": MetricType.TREND,
 }
 """Those of protocols whose answers come bit by bit; they are kept by their names, as custom ones are."""
 

@@ -60,7 +60,7 @@ def _urls(test: LoadTest) -> Iterator[tuple[Path, str]]:
     for path, steps in blocks:
         for place, step in walk(steps):
             if step.call:
-                yield (*path, *place, step.kind, "url"), step.call.url
+                yield (*path, *place, step.kind, "url"), step.call.http_url
 
 
 def _written_origin(url: str) -> str:

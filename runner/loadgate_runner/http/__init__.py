@@ -46,6 +46,7 @@ from loadgate_runner.http.settings import TLS, Dns, Keeping, Limits, Options, Ti
 from loadgate_runner.http.stream import Opening
 from loadgate_runner.http.tls import tls_fault
 from loadgate_runner.http.urls import Origin, encode_component, encode_path, encode_query, locate
+from loadgate_runner.http.websocket import Received, Socket, converse
 
 __all__ = [
     "ANSWERED",
@@ -69,12 +70,15 @@ __all__ = [
     "Options",
     "Origin",
     "Part",
+    "Received",
     "Request",
     "Response",
+    "Socket",
     "Timeouts",
     "Wish",
     "basic",
     "bearer",
+    "converse",
     "encode_component",
     "encode_path",
     "encode_query",

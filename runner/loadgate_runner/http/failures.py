@@ -24,6 +24,8 @@ class Failure(StrEnum):
     """More redirects than allowed, or one that leads nowhere."""
     BODY = "body"
     """The body ended early or can't be decoded."""
+    CLOSED = "closed"
+    """The peer closed a WebSocket, in order, before all was done over it."""
     GRAPHQL = "graphql"
     """The answer to a GraphQL operation has errors, or is none."""
 

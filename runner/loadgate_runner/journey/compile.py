@@ -168,7 +168,7 @@ def _observer(step: Step, call: Call, extractions: Sequence[Extraction], shop: W
 
     return Observer(
         shop.recorder.request_series(shop.series_tags(name=name, method=call.http_method)),
-        parse_status(check.status) if check and check.status is not None else None,
+        parse_status(check.status) if check and check.status is not None else call.succeeds_with,
         [(test, checks(called)) for called, test in compile_check(check, shop.scope)] if check else [],
         [(each, checks(each.check_name) if each.required else None) for each in extractions],
         needs_document=bool(check and check.json_) or any(each.needs_document for each in extractions),

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from loadgate.api.steps import SSE, Call, GraphQL, Request
+from loadgate.api.steps import SSE, Call, GraphQL, Request, WebSocket
 
 from .graphql import compile_graphql
 from .requests import Needs, Send, compile_request
 from .sse import compile_sse
+from .websocket import compile_websocket
 
 if TYPE_CHECKING:
     from .workshop import Workshop
@@ -25,6 +26,7 @@ _COMPILERS: Final[dict[type[Call], Compiler]] = {
     Request: compile_request,
     GraphQL: compile_graphql,
     SSE: compile_sse,
+    WebSocket: compile_websocket,
 }
 
 

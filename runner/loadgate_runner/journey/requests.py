@@ -89,7 +89,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
 ) -> tuple[Prepared, Address, Piece]:
     """Return what is the same each time, where it goes, and the headers that change."""
     target, scope = shop.target, shop.scope
-    address = compile_address(call.url, call.parameters, target, scope)
+    address = compile_address(call.http_url, call.parameters, target, scope)
     headers = _headers(call, target, accept)
     names = {name.lower() for name in headers}
     fixed, changing = header_pieces(headers, scope)

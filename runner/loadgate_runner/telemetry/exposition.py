@@ -111,8 +111,17 @@ _STREAM_TIMES = {
     "sse_time_to_first_event": "Time from an event stream's request to its first event.",
     "sse_event_gap": "Time between two events of a stream.",
     "sse_session_duration": "Time that event streams were listened to.",
+    "ws_connecting": "Time from asking for a WebSocket to its being open.",
+    "ws_time_to_first_message": "Time from a WebSocket's being open to its first message.",
+    "ws_message_latency": "Time from sending a message to the one that was expected next.",
+    "ws_session_duration": "Time that WebSockets were open.",
 }
-_STREAM_COUNTS = {"sse_events": "Server-sent events that came."}
+_STREAM_COUNTS = {
+    "sse_events": "Server-sent events that came.",
+    "ws_sessions": "WebSockets that were opened.",
+    "ws_msgs_sent": "Messages sent over WebSockets.",
+    "ws_msgs_received": "Messages that came over WebSockets.",
+}
 
 
 def _streams(snapshot: Snapshot) -> Iterator[str]:

@@ -8,7 +8,7 @@ from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.status import parse_status
 from loadgate.api.grammar.think import parse_think
-from loadgate.api.steps import BODIES, CALLS, KINDS, MAX_DEPTH, MAX_STEPS, Step
+from loadgate.api.steps import BODIES, CALLS, EXCHANGES, KINDS, MAX_DEPTH, MAX_STEPS, Step, websocket_url
 
 from .findings import Findings, Node
 from .messages import check_fixed, check_headers, check_line, check_request_url, check_tags
@@ -16,7 +16,12 @@ from .scenarios import seconds
 from .scope import RESERVED, Scope
 
 _TEMPLATES = ("url", "headers", "auth")
-_TEMPLATES_OF = {"request": ("query", "json", "form", "text"), "graphql": ("variables",), "sse": ("query",)}
+_TEMPLATES_OF = {
+    "request": ("query", "json", "form", "text"),
+    "graphql": ("variables",),
+    "sse": ("query",),
+    "websocket": ("query",),
+}
 _SOURCES = ("json", "header", "regex", "cookie")
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
 
@@ -41,6 +46,7 @@ def extracted(steps: Node) -> set[str]:
     names = set[str]()
     for step in steps.each():
         names.update(step["extract"].keys)
+        names.update(*(act["expect"]["extract"].keys for act in step["websocket"]["steps"].each()))
         for inner in nested(step):
             names |= extracted(inner)
     return names
@@ -93,7 +99,8 @@ def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None
         findings.one_of(call["auth"], ("basic", "bearer"))
     for field in (*_TEMPLATES, *_TEMPLATES_OF[kind]):
         scope.check(findings, call[field])
-    check_request_url(findings, call["url"])
+    url = call["url"]
+    check_request_url(findings, Node(url.path, websocket_url(url.text)) if kind == "websocket" and url.text else url)
     check_headers(findings, call["headers"])
     check_line(findings, call["host"])
     check_fixed(findings, call["host"])
@@ -128,10 +135,31 @@ def _check_sse(findings: Findings, call: Node, scope: Scope) -> None:
     _check_json(findings, until["json"], scope)
 
 
+def _check_websocket(findings: Findings, call: Node, scope: Scope) -> None:
+    code = call["close"].number
+    if code is not None and 1000 < code < 3000:
+        findings.add(call["close"], "is not a code that a client may close with", "1000, or one from 3000 on")
+    for act in call["steps"].each():
+        findings.one_of(act, EXCHANGES)
+        for field in ("send", "sendJson"):
+            scope.check(findings, act[field])
+        if act["think"].text is not None:
+            findings.parsed(act["think"], parse_think)
+        expect = act["expect"]
+        _check_matcher(findings, expect["text"], scope)
+        _check_json(findings, expect["json"], scope)
+        for name, source in expect["extract"].entries():
+            _check_extract(findings, name, source)
+            if "header" in source or "cookie" in source:
+                findings.add(source, "takes what a message hasn't", "json or regex")
+        scope.variables.update(expect["extract"].keys)
+
+
 _CHECKS: Final[dict[str, Callable[[Findings, Node, Scope], None]]] = {
     "request": _check_request,
     "graphql": _check_graphql,
     "sse": _check_sse,
+    "websocket": _check_websocket,
 }
 
 
