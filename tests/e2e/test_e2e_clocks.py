@@ -28,21 +28,25 @@ def _clocks(kube, helm, operator):
     operator.install(helm)
 
 
+def clock_of(process):
+    """The file in a process's own /tmp that says what its clock shows."""
+    return Path("/proc", str(process), "root", "tmp", "clock")
+
+
 @pytest.fixture
 def clock(kube):
     """Sets the clock of a container; all are right again afterwards."""
     set_ones = []
 
     def set_to(pod, container, step):
-        file = Path(f"/proc/{kube.processes(pod, container)[0]}/root/tmp/clock")
-        file.write_text(step)
+        clock_of(kube.processes(pod, container)[0]).write_text(step)
         set_ones.append((pod, container))
         time.sleep(1.5)  # The library looks for it once a second.
 
     yield set_to
     for pod, container in set_ones:
         for process in kube.processes(pod, container)[:1]:
-            Path(f"/proc/{process}/root/tmp/clock").unlink(missing_ok=True)
+            clock_of(process).unlink(missing_ok=True)
 
 
 def timely(status, began):
