@@ -153,7 +153,9 @@ def test_plan_fits_into_80_columns():
 
 def test_several_tests_have_several_plans():
     """A folder of examples is planned as a whole."""
-    assert call("plan", str(Path(SMOKE).parent)).stdout.count("Judged by") == 11
+    folder = Path(SMOKE).parent
+    tests = sum(path.read_text().count("kind: LoadTest\n") for path in folder.glob("*.yaml"))
+    assert call("plan", str(folder)).stdout.count("Judged by") == tests > 10
 
 
 def test_crds_are_the_generated_ones(tmp_path: Path):
