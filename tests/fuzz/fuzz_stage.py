@@ -68,8 +68,9 @@ class Stage:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while self._network.open_connections:  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENT.total):
+            while self._network.open_connections:  # noqa: ASYNC110 - what is waited for has no event of its own
+                await asyncio.sleep(0.001)
         self._network.close()
 
     async def play(self, script, timeouts):
@@ -79,21 +80,23 @@ class Stage:
         request = self._request(script, timeouts)
         outcome = Outcome(None, None, 0.0)
         beside = asyncio.ensure_future(self._be_beside(outcome))
-        async with asyncio.timeout(2 * PATIENT.total):
-            if script.warm:
-                warm = await self.client.send(request, path=b"/warm")
-                assert warm.error in {None, Failure.TIMEOUT}  # the latter where others keep the machine from it
-            outcome.response = await self.client.send(request, path=b"/script")
-            if script.end == "stall":
-                self.client.close()  # whoever was answered would rightly ask again there
-            elif outcome.response.sent:
-                await self._said.wait()  # what comes behind an answer is here before the next request goes out
-                for _ in range(10):
-                    await asyncio.sleep(0)
-            ordinary = prepare("GET", self.origin, b"/after", options=self._options(PATIENT), needs_body=True)
-            outcome.after = await self.client.send(ordinary)
-        beside.cancel()
-        await asyncio.gather(beside, return_exceptions=True)
+        try:
+            async with asyncio.timeout(2 * PATIENT.total):
+                if script.warm:
+                    warm = await self.client.send(request, path=b"/warm")
+                    assert warm.error in {None, Failure.TIMEOUT}  # the latter where others keep the machine from it
+                outcome.response = await self.client.send(request, path=b"/script")
+                if script.end == "stall":
+                    self.client.close()  # whoever was answered would rightly ask again there
+                elif outcome.response.sent:
+                    await self._said.wait()  # what comes behind an answer is here before the next request goes out
+                    for _ in range(10):
+                        await asyncio.sleep(0)
+                ordinary = prepare("GET", self.origin, b"/after", options=self._options(PATIENT), needs_body=True)
+                outcome.after = await self.client.send(ordinary)
+        finally:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
         outcome.requests = [wire for wire in self._sent if not is_request(wire)]
         self.client.reset()
         return outcome

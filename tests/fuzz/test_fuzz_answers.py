@@ -1,7 +1,8 @@
 """What targets may send, at random: no crash, no hang, bounded memory, the right kind of failure, nobody else disturbed.
 
 `make fuzz` goes on for FUZZ_SECONDS with a seed of its own; a failure names the seed of its round, and FUZZ_SEED
-repeats it. Without FUZZ_SECONDS there is one round with seed 0.
+repeats it. Without FUZZ_SECONDS only well-formed answers are played, in one round with seed 0: what else is drawn changes
+with the sources, and where the two readings differ has to be looked at by someone.
 """
 
 import asyncio
@@ -62,6 +63,9 @@ def run(request):
         yield runner.run
 
 
+at_random = pytest.mark.skipif(not SECONDS, reason="make fuzz plays at random")
+
+
 @contextmanager
 def staged(run, *, secure):
     stage = Stage(secure=secure)
@@ -85,6 +89,7 @@ def check_the_rest(outcome):
     assert min(response.blocked, response.sending, response.waiting, response.receiving, response.duration) >= 0
 
 
+@at_random
 def test_an_answer_over_plain_http(run):
     """Whatever a server sends, however it is cut and ends, becomes the answer that h11 reads, or the right failure."""
 
@@ -100,6 +105,7 @@ def test_an_answer_over_plain_http(run):
         explore(scripts(), play)
 
 
+@at_random
 def test_an_answer_within_tls(run):
     """Alerts, records out of place and plain bytes within a session end the request, as the failure it is, or after it."""
 
