@@ -64,6 +64,7 @@ class Connection(Waiter):
         "keep",
         "response",
         "since",
+        "stands",
     )
 
     def __init__(self, line: "Line") -> None:
@@ -82,6 +83,7 @@ class Connection(Waiter):
         self.busy = False
         self.fresh = False
         self.keep = True
+        self.stands = False
         self.answers = 0
         """Counted where a bound asks for it."""
         self.since = 0
@@ -169,6 +171,13 @@ class Connection(Waiter):
         self._line.drop(self)
         self._transport.abort()
 
+    def forsake(self) -> None:
+        """It is gone, or nobody will use it: a loop that is told to stop while it hands one over may not say so."""
+        self.keep = False
+        if self.stands:
+            self.stands = False
+            self._line.lost(self)
+
     def fail(self, kind: Failure, message: str) -> None:
         """End the request in flight with a failure, and the connection with it."""
         self._end(self._clock(), kind, message)
@@ -187,6 +196,7 @@ class Connection(Waiter):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)
         self.since = self._clock()
+        self.stands = True
         self._line.made()
 
     def data_received(self, data: bytes) -> None:
@@ -237,8 +247,7 @@ class Connection(Waiter):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
-        self.keep = False
-        self._line.lost(self)
+        self.forsake()
         if self.response is not None:
             self._end(self._clock(), *self._cut_off(self.response, exc))
             self.resume()

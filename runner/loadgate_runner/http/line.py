@@ -138,7 +138,11 @@ class Line:
         try:
             sock = await self._dialer.dial(cast("asyncio.Protocol", connection), phases, total_at)
         except RequestFailed as failed:
+            connection.forsake()
             return _unsent(failed, phases, request, started, self._clock())
+        except (asyncio.CancelledError, GeneratorExit):
+            connection.forsake()
+            raise
         if self._dialer.tls is None:
             connection.send_by(sock)
         self.connection = connection
