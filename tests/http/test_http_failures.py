@@ -384,3 +384,26 @@ async def test_a_body_that_cannot_be_decoded_is_a_body_failure(coding, answers, 
         assert (response.error, response.status, response.body) == (Failure.BODY, 200, b"")
         assert "decoded" in response.message
     assert peer.connections == 1
+
+
+async def test_a_connection_that_is_given_up_while_it_is_made_is_not_counted():
+    """Whenever a request is cancelled, no connection is said to be open in the end."""
+
+    async def listen(reader, writer):
+        await reader.read()
+        writer.close()
+
+    network = Network()
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    request = prepare("GET", origin_at(server.sockets[0].getsockname()[1]), b"/")
+    for turns in range(20):
+        task = asyncio.ensure_future(Client(network).send(request))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(5):
+        while network.open_connections or len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - the end is no event of theirs
+            await asyncio.sleep(0.001)
+    network.close()
+    server.close()

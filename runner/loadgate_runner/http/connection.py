@@ -172,7 +172,12 @@ class Connection(Waiter):
         self._transport.abort()
 
     def forsake(self) -> None:
-        """It is gone, or nobody will use it: a loop that is told to stop while it hands one over may not say so."""
+        """Nobody will use it: a loop that is told to stop while it hands one over may neither close it nor say so."""
+        if self.stands:
+            self._gone()
+            self._transport.abort()
+
+    def _gone(self) -> None:
         self.keep = False
         if self.stands:
             self.stands = False
@@ -247,7 +252,7 @@ class Connection(Waiter):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
-        self.forsake()
+        self._gone()
         if self.response is not None:
             self._end(self._clock(), *self._cut_off(self.response, exc))
             self.resume()
