@@ -117,6 +117,9 @@ def _structural(schema: Any) -> Any:
     return out
 
 
+NOT_YET = ("no matches for kind", "could not find the requested resource")
+
+
 @pytest.fixture(scope="module")
 def taken(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, dict[str, Any]], str]]:
     """Has the API server say what it thinks of an object of a file's kind, field by field, without making it."""
@@ -141,7 +144,8 @@ def taken(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
             kube.run("create", "-f", "-", stdin=yaml.safe_dump(crd))
             made.append(title)
         end = time.monotonic() + 30
-        while "no matches for kind" in (answer := create(obj)):  # until the server tells that it serves the kind
+        # until the server tells that it serves the kind (no match), and then does (not found)
+        while any(early in (answer := create(obj)) for early in NOT_YET):
             assert time.monotonic() < end, answer
             time.sleep(0.5)
         return answer
