@@ -36,6 +36,8 @@ SHAPES = [
     ((*LOGIN, "request", "query"), {"x": ["a", {}]}, f"{STEP}.request.query.x", "must be a text, a number", ""),
     # (where, what, the fault's path, a part of its message, a part of its hint)
     (("spec", "target"), ..., "spec.target", "is missing", "Where the load goes"),
+    (("spec", "target", "proxy"), {"url": "http://u:p@p"}, "spec.target.proxy.url", "without a path, a user", ""),
+    (("spec", "target", "proxy"), {"url": "socks5://p"}, "spec.target.proxy.url", "an http or https URL", ""),
     (("spec", "targt"), {}, "spec.targt", "there is no such field", "did you mean 'target'?"),
     (("spec", "engine"), {"k6": {}}, "spec.engine", "there is no such field", "known: budgets"),
     (
@@ -213,6 +215,41 @@ MEANINGS = [
         "spec.target.tls",
         "has key without cert",
         "",
+    ),
+    (
+        ("spec", "target", "proxy"),
+        {"url": "http://p:70000"},
+        "spec.target.proxy.url",
+        "is not a URL: Port out of range",
+        "",
+    ),
+    (
+        ("spec", "target", "proxy"),
+        {"url": "http://p", "noProxy": ["ok", "10.0.0.1/8"]},
+        "spec.target.proxy.noProxy[1]",
+        "is no network without host bits",
+        "write a name",
+    ),
+    (
+        ("spec", "target", "proxy"),
+        {"url": "http://p", "noProxy": ["*"]},
+        "spec.target.proxy.noProxy[0]",
+        "'*' is no host",
+        "write a name",
+    ),
+    (
+        ("spec", "target", "proxy"),
+        {"url": "https://p", "ca": {}},
+        "spec.target.proxy.ca",
+        "needs one of configMapKeyRef, secretKeyRef",
+        "",
+    ),
+    (
+        ("spec", "target", "proxy"),
+        {"url": "http://p", "ca": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+        "spec.target.proxy.ca",
+        "is for a proxy that speaks TLS",
+        "https://",
     ),
     (("spec", "target", "tls"), {"ca": {}}, "spec.target.tls.ca", "needs one of configMapKeyRef, secretKeyRef", ""),
     (

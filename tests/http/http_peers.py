@@ -22,6 +22,23 @@ class Peer:
         return [request.split(b"\r\n", 1)[0].decode() for request in self.requests]
 
 
+class Names:
+    """A resolver that says what a test says: each name's answers one after another, the last one again and again."""
+
+    def __init__(self, **names):
+        self.answers = {name.replace("_", "."): list(answers) for name, answers in names.items()}
+        self.asked = []
+
+    async def __call__(self, host, port):
+        self.asked.append(host)
+        answers = self.answers[host]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [
+            (socket.AF_INET6, (address, port, 0, 0)) if ":" in address else (socket.AF_INET, (address, port))
+            for address in answer
+        ]
+
+
 async def read_request(reader):
     """One request with its body, b"" at the end of the connection."""
     try:
@@ -43,3 +60,49 @@ async def until(happened):
     """Give the loop turns until something has happened."""
     while not happened():  # noqa: ASYNC110 - what is waited for has no event of its own
         await asyncio.sleep(0)
+
+
+class Relaying:
+    """A proxy's handler: it passes on what it is asked, to the same port on loopback, whatever the host is called."""
+
+    def __init__(self, wants=b"", answer=b"HTTP/1.1 200 Connection established\r\n\r\n"):
+        self.wants, self.answer = wants, answer
+
+    async def __call__(self, peer, reader, writer):
+        while request := await read_request(reader):
+            peer.requests.append(request)
+            method, where, rest = request.split(b" ", 2)
+            if self.wants and self.wants not in request:
+                writer.write(b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+                continue
+            if method == b"CONNECT":
+                await self._tunnel(where, reader, writer)
+                return
+            await self._forward(method, where, rest, writer)
+
+    async def _tunnel(self, where, reader, writer):
+        inner, outer = await asyncio.open_connection("127.0.0.1", int(where.rpartition(b":")[2]))
+        writer.write(self.answer)
+        try:
+            await asyncio.wait(
+                [asyncio.ensure_future(pump(reader, outer)), asyncio.ensure_future(pump(inner, writer))],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            outer.transport.abort()
+
+    async def _forward(self, method, where, rest, writer):
+        _, _, authority_path = where.partition(b"://")
+        authority, _, path = authority_path.partition(b"/")
+        inner, outer = await asyncio.open_connection("127.0.0.1", int(authority.rpartition(b":")[2]))
+        lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(b"proxy-")]
+        outer.write(method + b" /" + path + b" " + b"\r\n".join(lines))
+        writer.write(await read_request(inner))
+        outer.transport.abort()
+
+
+async def pump(reader, writer):
+    """Pass on what comes until it ends."""
+    while piece := await reader.read(65536):
+        writer.write(piece)
+        await writer.drain()

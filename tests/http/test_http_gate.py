@@ -1,10 +1,9 @@
 """Where load may go, as connections are held to it: over real servers on loopback, by names that a test resolves."""
 
 import asyncio
-import socket
 
 import pytest
-from http_peers import read_request, until
+from http_peers import Names, read_request, until
 
 from loadgate.plan import Targets
 from loadgate_runner.http import Client, Failure, Gate, Network, Options, Origin, Timeouts, locate, prepare
@@ -16,23 +15,6 @@ LAST = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
 def to(location):
     """A redirect."""
     return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location.encode()
-
-
-class Names:
-    """A resolver that says what a test says: each name's answers one after another, the last one again and again."""
-
-    def __init__(self, **names):
-        self.answers = {name.replace("_", "."): list(answers) for name, answers in names.items()}
-        self.asked = []
-
-    async def __call__(self, host, port):
-        self.asked.append(host)
-        answers = self.answers[host]
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [
-            (socket.AF_INET6, (address, port, 0, 0)) if ":" in address else (socket.AF_INET, (address, port))
-            for address in answer
-        ]
 
 
 class Watching:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journey_samples import Bench, FakeClient, plan_of, scope_of
 
-from loadgate.plan.document import PlanTarget, PlanTimeouts
-from loadgate_runner.http import TLS, Options, Timeouts, encode_path, locate
+from loadgate.api.steps import Request, WebSocket
+from loadgate.plan.document import PlanProxy, PlanTarget, PlanTimeouts
+from loadgate_runner.http import TLS, Options, Timeouts, basic, encode_path, locate
 from loadgate_runner.journey.errors import JourneyError
 from loadgate_runner.journey.state import State
 from loadgate_runner.journey.target import Target, load
@@ -248,6 +249,28 @@ def test_a_targets_certificates_come_from_files_and_environment(tmp_path):
     assert found.base == b"/a"
     with pytest.raises(JourneyError):
         load(target("ftp://shop"), tmp_path, {})
+
+
+def test_a_targets_proxy_is_told_who_asks_by_environment(tmp_path):
+    """Its credentials and certificates are read once, and what is missing or wrong is said before any load."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    who = {"username_env": "U", "password_env": "P"}
+    found = load(target(proxy=PlanProxy(url="http://Proxy:3128/", **who)), tmp_path, {"U": "user", "P": "pass"})
+    proxy = found.options.proxy
+    assert (proxy.origin, proxy.authorization, proxy.tls) == (("http", "proxy", 3128), basic("user", "pass"), TLS())
+    with pytest.raises(JourneyError, match="the target's proxy: P isn't set"):
+        load(target(proxy=PlanProxy(url="http://proxy", **who)), tmp_path, {"U": "user"})
+    with pytest.raises(JourneyError, match="TLS settings of the target's proxy"):
+        load(target(proxy=PlanProxy(url="https://proxy", ca_file="ca.pem")), tmp_path, {})
+    assert load(target(), tmp_path, {}).options.proxy is None
+
+
+def test_websockets_alone_have_plain_http_tunnelled(tmp_path):
+    """An upgrade is nothing that a proxy passes on."""
+    where = load(target(proxy=PlanProxy(url="http://proxy")), tmp_path, {})
+    assert where.options_for(WebSocket(url="/")).proxy.tunnels
+    assert not where.options_for(Request(url="/")).proxy.tunnels
+    assert where.options_for(Request(url="/")).proxy is where.options_for(Request(url="/b")).proxy
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,32 @@ def test_how_connections_are_kept_and_names_looked_up():
     assert (left_out.connection.reuse, left_out.connection.max_requests, left_out.dns.ttl) == ("always", None, 0.0)
 
 
+def test_a_proxys_credentials_are_no_part_of_the_plan():
+    """They come by environment, its certificates from a ConfigMap or a Secret; without a proxy there is nothing."""
+    proxy = {
+        "url": "https://proxy:3128",
+        "noProxy": [".svc", "10.0.0.0/8"],
+        "auth": {part: {"secretKeyRef": {"name": "proxy", "key": part}} for part in ("username", "password")},
+        "ca": {"configMapKeyRef": {"name": "ca", "key": "proxy.pem"}},
+    }
+    test = load_test(scenario("constant-vus", duration="1s"), target={"url": "http://shop", "proxy": proxy})
+    plan = compile_plan(test, run="r")
+    assert plan.target.proxy.model_dump() == {
+        "url": "https://proxy:3128", "no_proxy": [".svc", "10.0.0.0/8"], "ca_file": "ca/proxy.pem", "ca_env": None,
+        "username_env": "LOADGATE_PROXY_USERNAME", "password_env": "LOADGATE_PROXY_PASSWORD",
+    }  # fmt: skip
+    assert plan.files == ["ca/proxy.pem"]
+    assert {env: f"{ref.name}/{ref.key}" for env, ref in secret_sources(test).items()} == {
+        "LOADGATE_PROXY_USERNAME": "proxy/username",
+        "LOADGATE_PROXY_PASSWORD": "proxy/password",
+    }
+    proxy = {"url": "https://proxy:3128", "ca": {"secretKeyRef": {"name": "ca", "key": "proxy.pem"}}}
+    test = load_test(scenario("constant-vus", duration="1s"), target={"url": "http://shop", "proxy": proxy})
+    assert list(secret_sources(test)) == ["LOADGATE_PROXY_CA"]
+    assert compile_plan(test, run="r").target.proxy.ca_env == "LOADGATE_PROXY_CA"
+    assert plan_of(scenario("constant-vus", vus=1, duration="1s")).target.proxy is None
+
+
 def test_a_ca_may_be_a_secret():
     """A certificate authority from a Secret comes by environment."""
     tls = {"ca": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}}}

@@ -251,6 +251,25 @@ def test_every_url_that_is_written_out_is_found_with_its_path():
     assert "allowedTargets" in str(target_faults(test, allowed)[0])
 
 
+def test_a_proxy_is_somewhere_that_load_goes():
+    """Its host is held to the rules as the target's is."""
+    test = load_test("http://ok.example")
+    proxied = validate_loadtest(
+        {
+            "apiVersion": "loadgate.dev/v1alpha1",
+            "kind": "LoadTest",
+            "metadata": {"name": "t", "namespace": "shop"},
+            "spec": {
+                "target": {"url": "http://ok.example", "proxy": {"url": "http://169.254.1.1:3128"}},
+                "scenarios": [{"name": "a", "executor": "shared-iterations", "steps": [get("/")]}],
+            },
+        }
+    )
+    for rules in ([], ["ok.example"]):
+        assert target_faults(test, Targets(rules)) == []
+        assert [fault.path for fault in target_faults(proxied, Targets(rules))] == ["spec.target.proxy.url"]
+
+
 def test_faults_of_one_test_are_bounded():
     """A thousand wrong URLs don't make a status of a thousand."""
     test = load_test("http://no.example", *[get("http://no.example")] * 100)

@@ -21,6 +21,7 @@ _FIELD_PATH = (
 )
 _IMAGE = r"^[a-zA-Z0-9][-._:@/a-zA-Z0-9]*$"
 URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
+PROXY_PATTERN = r"^https?://[^\s/?#@]+/?$"
 
 PATTERNS = {
     _OBJECT: "lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit",
@@ -36,6 +37,7 @@ PATTERNS = {
     _FIELD_PATH: "a field that a container may ask for, like spec.nodeName, status.hostIP or metadata.labels['team']",
     _IMAGE: "the name of an image, like registry.example/team/runner:1.2",
     URL_PATTERN: "an http or https URL, like http://shop.default.svc",
+    PROXY_PATTERN: "an http or https URL without a path, a user or a password, like http://proxy.example:3128",
 }
 """Each form in words, for faults."""
 

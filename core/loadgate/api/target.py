@@ -6,11 +6,12 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from .base import Model
 from .cel import exactly_one, rule, validated
-from .names import URL_PATTERN, Headers, ShortText
+from .names import PROXY_PATTERN, URL_PATTERN, Headers, ShortText
 from .references import KeyRef, SecretSource
 from .units import Duration
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
+ProxyUrl = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PROXY_PATTERN)]
 
 
 class Timeouts(Model):
@@ -87,6 +88,28 @@ class Dns(Model):
     """Which addresses are tried, and which before others; `any` leaves families in the resolver's order."""
 
 
+class ProxyAuth(Model):
+    """Who a proxy takes the runners for, by Basic authentication."""
+
+    username: SecretSource
+    """The user's name."""
+    password: SecretSource
+    """The password."""
+
+
+class Proxy(Model):
+    """A proxy, by which everything of the target is reached: by CONNECT for https and WebSockets, else asked itself."""
+
+    url: ProxyUrl
+    """Where the proxy is, without a path: `http://proxy:3128`; `https` is spoken with TLS to the proxy itself."""
+    no_proxy: Annotated[list[ShortText], Field(max_length=64)] = Field(default=[])
+    """Hosts that are reached without it, redirects to them too: `shop.svc` (and below), `.svc`, `10.0.0.0/8`."""
+    auth: ProxyAuth | None = None
+    """What the proxy is told of who asks. The target never sees it."""
+    ca: CaSource | None = None
+    """Certificates to trust in place of the system's, for an https proxy."""
+
+
 class Target(Model):
     """Where the load goes, and what holds for every request."""
 
@@ -102,6 +125,8 @@ class Target(Model):
     """How long connections are kept."""
     dns: Dns = Dns()
     """How names become addresses."""
+    proxy: Proxy | None = None
+    """A proxy to go through. The environment's `HTTP_PROXY` and its like count for nothing."""
     headers: Headers = Field(default={})
     """Headers of every request; a request's own header of the same name wins. Values may hold `${...}`."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10

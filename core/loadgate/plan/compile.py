@@ -12,7 +12,16 @@ from loadgate.api.scenarios import (
     RampingVUs,
     SharedIterations,
 )
-from loadgate.plan.document import Plan, PlanConnection, PlanData, PlanDns, PlanScenario, PlanTarget, PlanTimeouts
+from loadgate.plan.document import (
+    Plan,
+    PlanConnection,
+    PlanData,
+    PlanDns,
+    PlanProxy,
+    PlanScenario,
+    PlanTarget,
+    PlanTimeouts,
+)
 from loadgate.plan.schedule import (
     ArrivalSchedule,
     IterationSchedule,
@@ -31,11 +40,14 @@ if TYPE_CHECKING:
     from loadgate.api.references import ConfigMapSource, KeyRef
     from loadgate.api.scenarios import Scenario, Stage
     from loadgate.api.steps import Step
-    from loadgate.api.target import Connection, Target, Timeouts
+    from loadgate.api.target import Connection, Proxy, Target, Timeouts
 
 CA_ENV = "LOADGATE_TLS_CA"
 CERT_ENV = "LOADGATE_TLS_CERT"
 KEY_ENV = "LOADGATE_TLS_KEY"
+PROXY_USERNAME_ENV = "LOADGATE_PROXY_USERNAME"
+PROXY_PASSWORD_ENV = "LOADGATE_PROXY_PASSWORD"  # noqa: S105 - a variable's name
+PROXY_CA_ENV = "LOADGATE_PROXY_CA"
 
 
 def secret_env(name: str) -> str:
@@ -55,6 +67,16 @@ def secret_sources(test: LoadTest) -> dict[str, KeyRef]:
     if tls.cert and tls.key:
         sources[CERT_ENV] = tls.cert.secret_key_ref
         sources[KEY_ENV] = tls.key.secret_key_ref
+    return sources | _proxy_sources(test.spec.target.proxy)
+
+
+def _proxy_sources(proxy: Proxy | None) -> dict[str, KeyRef]:
+    sources: dict[str, KeyRef] = {}
+    if proxy and proxy.auth:
+        sources[PROXY_USERNAME_ENV] = proxy.auth.username.secret_key_ref
+        sources[PROXY_PASSWORD_ENV] = proxy.auth.password.secret_key_ref
+    if proxy and proxy.ca and proxy.ca.secret_key_ref:
+        sources[PROXY_CA_ENV] = proxy.ca.secret_key_ref
     return sources
 
 
@@ -90,8 +112,9 @@ def compile_plan(test: LoadTest, *, run: str, allowed_targets: Sequence[str] = (
 def config_map_refs(test: LoadTest) -> Iterator[KeyRef]:
     """Every key of a ConfigMap that a test takes something from."""
     spec = test.spec
-    if spec.target.tls.ca and spec.target.tls.ca.config_map_key_ref:
-        yield spec.target.tls.ca.config_map_key_ref
+    for ca in (spec.target.tls.ca, spec.target.proxy.ca if spec.target.proxy else None):
+        if ca and ca.config_map_key_ref:
+            yield ca.config_map_key_ref
     for source in spec.data.values():
         yield from (ref.config_map_key_ref for ref in (source.csv, source.json_) if ref)
     for block in (spec.setup, spec.teardown):
@@ -181,12 +204,24 @@ def _target(target: Target) -> PlanTarget:
         max_redirects=target.max_redirects,
         connection=_connection(target.connection),
         dns=PlanDns(ttl=target.dns.ttl.seconds, select=target.dns.select, policy=target.dns.policy),
+        proxy=_proxy(target.proxy) if target.proxy else None,
         verify=tls.verify,
         server_name=tls.server_name,
         ca_file=path_of(tls.ca.config_map_key_ref) if tls.ca and tls.ca.config_map_key_ref else None,
         ca_env=CA_ENV if tls.ca and tls.ca.secret_key_ref else None,
         cert_env=CERT_ENV if client_certificate else None,
         key_env=KEY_ENV if client_certificate else None,
+    )
+
+
+def _proxy(proxy: Proxy) -> PlanProxy:
+    return PlanProxy(
+        url=proxy.url,
+        no_proxy=list(proxy.no_proxy),
+        username_env=PROXY_USERNAME_ENV if proxy.auth else None,
+        password_env=PROXY_PASSWORD_ENV if proxy.auth else None,
+        ca_file=path_of(proxy.ca.config_map_key_ref) if proxy.ca and proxy.ca.config_map_key_ref else None,
+        ca_env=PROXY_CA_ENV if proxy.ca and proxy.ca.secret_key_ref else None,
     )
 
 

@@ -48,6 +48,17 @@ class PlanDns(Stated):
     policy: Literal["any", "preferIPv4", "preferIPv6", "onlyIPv4", "onlyIPv6"] = "any"
 
 
+class PlanProxy(Stated):
+    """A proxy; its credentials come by environment, both or none."""
+
+    url: str
+    no_proxy: list[str] = Field(default=[])
+    username_env: str | None = None
+    password_env: str | None = None
+    ca_file: str | None = None
+    ca_env: str | None = None
+
+
 class PlanTarget(Stated):
     """Where load goes. `ca_file` is relative to the files folder; PEM texts that are secret come by environment."""
 
@@ -58,6 +69,7 @@ class PlanTarget(Stated):
     max_redirects: int = 10
     connection: PlanConnection = PlanConnection()
     dns: PlanDns = PlanDns()
+    proxy: PlanProxy | None = None
     verify: bool = True
     server_name: str | None = None
     ca_file: str | None = None

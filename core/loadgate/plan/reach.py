@@ -49,6 +49,8 @@ def _refusal(url: str, targets: Targets) -> str:
 def _urls(test: LoadTest) -> Iterator[tuple[Path, str]]:
     spec = test.spec
     yield ("spec", "target", "url"), spec.target.url
+    if spec.target.proxy:
+        yield ("spec", "target", "proxy", "url"), spec.target.proxy.url
     blocks: list[tuple[Path, list[Step]]] = [
         (("spec", name, "steps"), block.steps)
         for name, block in (("setup", spec.setup), ("teardown", spec.teardown))

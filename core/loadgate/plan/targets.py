@@ -73,8 +73,13 @@ class Targets:
 
     def allows(self, host: str, address: Address) -> bool:
         """Whether a connection to this address, for a URL with this host (see `hosts.resolvable`), may be made."""
-        anywhere = not self.rules or self._names_host(host) or self._lists(meant(address))
+        anywhere = not self.rules or self.names(host) or self._lists(meant(address))
         return anywhere and not self._closed(address)
+
+    def names(self, host: str) -> bool:
+        """Whether a rule is for the host's name."""
+        name = host.removesuffix(".")
+        return name in self._names or name.endswith(self._domains)
 
     def refusal(self, host: str) -> str:
         """Why no connection for a URL with this host may ever be made; empty where one may.
@@ -84,7 +89,7 @@ class Targets:
         address = literal(host)
         if address is not None:
             return "" if self.allows(host, address) else self.denial(host, [address])
-        if not self.rules or self._networks or self._names_host(host):
+        if not self.rules or self._networks or self.names(host):
             return ""
         return self.denial(host, [])
 
@@ -98,10 +103,6 @@ class Targets:
             return f"load may not go to {where}; it may go to {self}"
         whose = "it" if closed in addresses and not found else str(closed)
         return f"load may not go to {where}: {whose} is {what_is(closed)}, and must be listed as such"
-
-    def _names_host(self, host: str) -> bool:
-        name = host.removesuffix(".")
-        return name in self._names or name.endswith(self._domains)
 
     def _lists(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

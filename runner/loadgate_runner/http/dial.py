@@ -4,14 +4,16 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from loadgate_runner.http.failures import Failure, RequestFailed
+from loadgate_runner.http.failures import Failure, RequestFailed, in_words
 from loadgate_runner.http.gate import Gate, SocketAddress
-from loadgate_runner.http.resolve import Resolve
-from loadgate_runner.http.settings import Timeouts
+from loadgate_runner.http.proxy import Relay, through
+from loadgate_runner.http.resolve import Lookup, Resolve
+from loadgate_runner.http.settings import Proxy, Timeouts
 from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
 
@@ -37,7 +39,7 @@ class Dialer:
 
     loop: asyncio.AbstractEventLoop
     clock: Callable[[], int]
-    resolve: Resolve
+    resolve: Lookup
     gate: Gate
     origin: Origin
     tls: Resumption | None
@@ -45,6 +47,15 @@ class Dialer:
     timeouts: Timeouts
     fault: str = ""
     """Why TLS is out of the question: its settings are unusable."""
+    proxy: Proxy | None = None
+    """The way to the origin, where it isn't reached directly."""
+    proxy_tls: ssl.SSLContext | None = None
+    """For a proxy that speaks TLS itself."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether what is written goes out as it is."""
+        return self.tls is None and self.proxy_tls is None
 
     async def dial(self, protocol: asyncio.Protocol, phases: Phases, deadline: int) -> socket.socket:
         """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
@@ -61,23 +72,59 @@ class Dialer:
                     phases.lookup = looked_up - began
                 try:
                     sock = await self._connect(addresses, limit.when())
+                    relay = None
+                    if self.proxy is not None:
+                        relay = await through(self.loop, self.proxy, self.origin, sock, self.proxy_tls)
                 finally:
                     phases.connect = self.clock() - looked_up
         except TimeoutError as fault:
-            raise RequestFailed(Failure.TIMEOUT, f"no connection to {self.origin.authority} in time") from fault
+            raise RequestFailed(Failure.TIMEOUT, f"no connection to {self._whom} in time") from fault
+        if relay is not None:
+            return await self._open_behind(relay, protocol, sock, phases, deadline)
         return await self._open(protocol, sock, phases, deadline)
+
+    @property
+    def _whom(self) -> str:
+        """Whom a connection is made to, in words."""
+        if self.proxy is None:
+            return self.origin.authority
+        return f"{self.origin.authority} by the proxy {self.proxy.origin.authority}"
 
     async def _look_up(self) -> list[SocketAddress]:
         """The addresses to try, in the resolver's order, without those that load may not go to."""
-        host, port = self.origin.host, self.origin.port
-        written = _literal(host, port)
-        if written is not None:
-            return self.gate.admit(host, [written])
+        if self.proxy is None:
+            return self.gate.admit(self.origin.host, await self._find(self.origin, self.resolve))
+        await self._vouch()
+        return self.gate.admit(self.proxy.origin.host, await self._find(self.proxy.origin, self.resolve))
+
+    async def _vouch(self) -> None:
+        """See that load may go to an origin behind a proxy, which looks it up itself: by its name, else as far as a
+        look-up of ours tells, and then all that the name may mean has to be allowed.
+        """
+        host = self.origin.host
+        if self.gate.names(host):
+            return
+        fault = ""
+        found: list[SocketAddress] = []
         try:
-            found = await self.resolve(host, port)
+            found = await self._find(self.origin, self.resolve.everything)
+        except RequestFailed as failed:
+            fault = failed.message
+        if not found:
+            message = f"{fault or f'{host} has no address'}; what only a proxy can look up must be allowed by name"
+            raise RequestFailed(Failure.DNS, message)
+        self.gate.admit_all(host, found)
+
+    @staticmethod
+    async def _find(where: Origin, resolve: Resolve) -> list[SocketAddress]:
+        """What is written, or what the name means."""
+        written = _literal(where.host, where.port)
+        if written is not None:
+            return [written]
+        try:
+            return await resolve(where.host, where.port)
         except (OSError, UnicodeError) as fault:
-            raise RequestFailed(Failure.DNS, f"{host}: {_reason(fault)}") from fault
-        return self.gate.admit(host, found)
+            raise RequestFailed(Failure.DNS, f"{where.host}: {in_words(fault)}") from fault
 
     async def _connect(self, addresses: list[SocketAddress], until: float | None) -> socket.socket:
         """The first address that answers. Each but the last gets an equal share of the time that is left."""
@@ -91,9 +138,8 @@ class Dialer:
                     return await self._connect_to(family, address)
             except OSError as fault:  # TimeoutError is one: the share is over, or the network says so
                 if last:
-                    message = f"{self.origin.authority}: {_reason(fault)}"
-                    raise RequestFailed(Failure.CONNECT, message) from fault
-        raise RequestFailed(Failure.DNS, f"{self.origin.host} has no address")
+                    raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
+        raise RequestFailed(Failure.DNS, f"{self._whom}: the name has no address")
 
     async def _connect_to(self, family: socket.AddressFamily, address: Any) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -113,24 +159,40 @@ class Dialer:
         if self.tls is None:
             transport, _ = await self.loop.create_connection(lambda: protocol, sock=sock)
             return _standing(transport, sock)
+        async with self._handshake(phases, deadline) as seconds:
+            secured, _ = await self.loop.create_connection(
+                lambda: protocol,
+                sock=sock,
+                ssl=cast("ssl.SSLContext", self.tls),
+                server_hostname=self.server_name or self.origin.host,
+                ssl_handshake_timeout=seconds + 1,  # the limit is the one that counts
+            )
+        return _standing(secured, sock)
+
+    async def _open_behind(
+        self, relay: Relay, protocol: asyncio.Protocol, sock: socket.socket, phases: Phases, deadline: int
+    ) -> socket.socket:
+        """The same within a connection to a proxy that speaks TLS. No session is resumed there."""
+        if self.tls is not None:
+            async with self._handshake(phases, deadline) as seconds:
+                await relay.secure(self.tls.context, self.server_name or self.origin.host, seconds + 1)
+        relay.hand_over(protocol)
+        return sock
+
+    @asynccontextmanager
+    async def _handshake(self, phases: Phases, deadline: int) -> AsyncIterator[float]:
+        """Bound and time a handshake, and say what became of it; gives its limit in seconds."""
         began = self.clock()
         seconds = min(self.timeouts.tls, max(0.0, (deadline - began) / _SECOND))
         try:
             async with asyncio.timeout(seconds):
-                secured, _ = await self.loop.create_connection(
-                    lambda: protocol,
-                    sock=sock,
-                    ssl=cast("ssl.SSLContext", self.tls),
-                    server_hostname=self.server_name or self.origin.host,
-                    ssl_handshake_timeout=seconds + 1,  # the limit above is the one that counts
-                )
+                yield seconds
         except TimeoutError as fault:
             raise RequestFailed(Failure.TIMEOUT, f"no TLS with {self.origin.authority} in time") from fault
         except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError; a bad server name is a ValueError
-            raise RequestFailed(Failure.TLS, f"{self.origin.authority}: {_reason(fault)}") from fault
+            raise RequestFailed(Failure.TLS, f"{self.origin.authority}: {in_words(fault)}") from fault
         finally:
             phases.tls = self.clock() - began
-        return _standing(secured, sock)
 
 
 def _standing(transport: asyncio.Transport, sock: socket.socket) -> socket.socket:
@@ -152,14 +214,3 @@ def _literal(host: str, port: int) -> SocketAddress | None:
     except OSError:
         return None
     return socket.AF_INET6, (str(address).partition("%")[0], port, 0, zone)
-
-
-def _reason(fault: Exception) -> str:
-    """An error in words, without Python's decoration."""
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {fault.verify_message}"
-    if isinstance(fault, ssl.SSLError):
-        return (fault.reason or str(fault)).replace("_", " ").lower()
-    if isinstance(fault, OSError):
-        return fault.strerror or str(fault) or "no answer"
-    return str(fault)

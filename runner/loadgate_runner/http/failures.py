@@ -1,5 +1,6 @@
 """Why a request failed: a closed list, because it becomes a label on measurements and a word in verdicts."""
 
+import ssl
 from enum import StrEnum
 
 
@@ -12,6 +13,8 @@ class Failure(StrEnum):
     """Load may not go to any address of the host, so no connection was tried."""
     CONNECT = "connect"
     """No TCP connection: refused, unreachable, no free port or file descriptor here."""
+    PROXY = "proxy"
+    """The proxy opened no tunnel: it refused to, wanted other credentials, or didn't answer in HTTP."""
     TLS = "tls"
     """TCP stood, but the handshake failed: certificate, protocol, or the peer went away in it."""
     TIMEOUT = "timeout"
@@ -41,3 +44,14 @@ class RequestFailed(Exception):  # noqa: N818  it names what happened, and never
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def in_words(fault: Exception) -> str:
+    """An error without Python's decoration."""
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {fault.verify_message}"
+    if isinstance(fault, ssl.SSLError):
+        return (fault.reason or str(fault)).replace("_", " ").lower()
+    if isinstance(fault, OSError):
+        return fault.strerror or str(fault) or "no answer"
+    return str(fault)

@@ -3,8 +3,9 @@
 import socket
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NoReturn
 
+from loadgate.plan.hosts import Address
 from loadgate.plan.targets import Targets
 from loadgate_runner.http.failures import Failure, RequestFailed
 
@@ -31,13 +32,26 @@ class Gate:
         found = [(one, ip_address(one[1][0])) for one in addresses]
         admitted = [one for one, address in found if self._targets.allows(host, address)]
         if found and not admitted:
-            message = self._targets.denial(host, [address for _, address in found])
-            self._deny(message)
-            raise RequestFailed(Failure.DENIED, message)
+            self._deny(self._targets.denial(host, [address for _, address in found]))
         return admitted
 
-    def _deny(self, message: str) -> None:
+    def names(self, host: str) -> bool:
+        """Whether a rule names the host."""
+        return self._targets.names(host)
+
+    def admit_all(self, host: str, addresses: Iterable[SocketAddress]) -> None:
+        """See that load may go to every address of a host, where others choose among them. Raises RequestFailed."""
+        denied = [one for one in _addresses(addresses) if not self._targets.allows(host, one)]
+        if denied:
+            self._deny(self._targets.denial(host, denied))
+
+    def _deny(self, message: str) -> NoReturn:
         self.denied += 1
         if self.denied == 1:
             self.first = message
             self._told()
+        raise RequestFailed(Failure.DENIED, message)
+
+
+def _addresses(addresses: Iterable[SocketAddress]) -> list[Address]:
+    return [ip_address(address[0]) for _, address in addresses]

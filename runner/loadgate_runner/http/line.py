@@ -143,7 +143,7 @@ class Line:
         except (asyncio.CancelledError, GeneratorExit):
             connection.forsake()
             raise
-        if self._dialer.tls is None:
+        if self._dialer.plain:
             connection.send_by(sock)
         self.connection = connection
         response = connection.begin(request, wire, started, self._clock(), total_at)

@@ -9,7 +9,7 @@ from loadgate_runner.http.dial import Dialer
 from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
-from loadgate_runner.http.settings import TLS, Dns, Limits
+from loadgate_runner.http.settings import TLS, Dns, Limits, Way
 from loadgate_runner.http.tls import Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
@@ -49,6 +49,9 @@ class Network:
                 resumption = Resumption(self._context(options.tls))
             except ValueError as unusable:
                 fault = str(unusable)
+        proxy = options.proxy
+        if proxy is not None and proxy.way(origin) is Way.DIRECT:
+            proxy = None
         server_name = options.tls.server_name or (options.host and options.host.partition(":")[0])
         return Dialer(
             self.loop,
@@ -60,6 +63,8 @@ class Network:
             server_name,
             options.timeouts,
             fault,
+            proxy,
+            self._context(proxy.tls) if proxy is not None and proxy.origin.secure else None,
         )
 
     def close(self) -> None:

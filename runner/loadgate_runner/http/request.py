@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from loadgate import __version__
 from loadgate_runner.http.decode import OFFERED
-from loadgate_runner.http.settings import Options
+from loadgate_runner.http.settings import Options, Way
 from loadgate_runner.http.urls import Origin
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -72,8 +72,7 @@ class Request:
         self.head_only = method == "HEAD"
         self.idempotent = method in _IDEMPOTENT
         self.key = self.key_of(origin)
-        self._start = f"{method} ".encode("ascii")
-        self._lines = self._lines_to(origin)
+        self._start, self._lines = self._frame(origin)
         self._no_body = b"Content-Length: 0\r\n" if method in _EXPECT_BODY else b""
         self.plain: tuple[bytes, int, int] = _UNKNOWN
         self.path = path or b"/"
@@ -82,23 +81,34 @@ class Request:
 
     def key_of(self, origin: Origin) -> Hashable:
         """What two requests must share to share a connection."""
-        return (origin, self.options.tls) if origin.scheme == "https" else origin
+        key: Hashable = (origin, self.options.tls) if origin.scheme == "https" else origin
+        return key if self.options.proxy is None else (key, self.options.proxy)
 
     def compose(
         self, origin: Origin, path: bytes, headers: bytes = b"", body: bytes | None = None, cookies: bytes = b""
     ) -> bytes:
         """All bytes of one request. `headers` are whole lines that come behind the prepared ones."""
-        lines = self._lines if origin is self.origin else self._lines_to(origin)
+        if origin is self.origin:
+            start, lines = self._start, self._lines
+        else:
+            start, lines = self._frame(origin)
         body = self.body if body is None else body
         if body is None:
-            return b"".join((self._start, path, lines, headers, cookies, self._no_body, b"\r\n"))
+            return b"".join((start, path, lines, headers, cookies, self._no_body, b"\r\n"))
         length = b"Content-Length: %d\r\n" % len(body)
-        return b"".join((self._start, path, lines, headers, cookies, length, b"\r\n", body))
+        return b"".join((start, path, lines, headers, cookies, length, b"\r\n", body))
 
-    def _lines_to(self, origin: Origin) -> bytes:
-        """What stands between the path and the lines that change: the end of the request line, and prepared headers."""
+    def _frame(self, origin: Origin) -> tuple[bytes, bytes]:
+        """What stands before the path, and what between it and the lines that change: the end of the request line,
+        and prepared headers. A proxy that asks the origin itself needs the whole URL (RFC 9112, 3.2.2).
+        """
+        start = f"{self.method} ".encode("ascii")
         host = (self.options.host or origin.authority).encode("ascii", "replace")
-        return b" HTTP/1.1\r\nHost: " + host + b"\r\n" + self.headers
+        lines = b" HTTP/1.1\r\nHost: " + host + b"\r\n" + self.headers
+        proxy = self.options.proxy
+        if proxy is None or proxy.way(origin) is not Way.FORWARD:
+            return start, lines
+        return start + f"http://{origin.authority}".encode("ascii", "replace"), lines + proxy.line
 
     def redirected(self, as_get: bool, same_origin: bool, headers: bytes, body: bytes | None) -> "Request":  # noqa: FBT001  both positions are named at the only call
         """The request that a redirect asks for; `headers` and `body` are the dynamic parts of the one redirected.

@@ -62,6 +62,10 @@ class Lookup:
             found = _rotated(found, turn)
         return self._by_family(found)
 
+    async def everything(self, host: str, port: int) -> list[SocketAddress]:
+        """All that a name means, whatever the settings let be tried."""
+        return list(await self._answer(host, port))
+
     async def _answer(self, host: str, port: int) -> list[SocketAddress]:
         if not self._dns.ttl:
             return await self._ask(host, port)

@@ -1,7 +1,11 @@
 """What can be set about requests: values only, so that they can be built and compared while a test is compiled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
+
+from loadgate.api.grammar.noproxy import NoProxy
+from loadgate_runner.http.urls import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,41 @@ class Dns:
 _BY_DEFAULT = TLS()
 
 
+class Way(Enum):
+    """How an origin is reached."""
+
+    DIRECT = "direct"
+    FORWARD = "forward"
+    """The proxy is asked, and asks the origin."""
+    TUNNEL = "tunnel"
+    """The proxy passes bytes on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proxy:
+    """A proxy and what isn't for it. Each is equal to itself only: it is part of a key."""
+
+    origin: Origin
+    without: NoProxy = field(default_factory=NoProxy)
+    authorization: str = field(default="", repr=False)
+    """The value of Proxy-Authorization; empty: none."""
+    tls: TLS = field(default=_BY_DEFAULT, repr=False)
+    """How https is spoken with the proxy itself."""
+    tunnels: bool = False
+    """Whether http goes through a tunnel too, as WebSockets do (RFC 6455, 4.1)."""
+
+    def way(self, origin: Origin) -> Way:
+        """How an origin is reached: http by asking the proxy for the whole URL (RFC 9112, 3.2.2), https by a tunnel."""
+        if self.without.covers(origin.host):
+            return Way.DIRECT
+        return Way.TUNNEL if self.tunnels or origin.secure else Way.FORWARD
+
+    @property
+    def line(self) -> bytes:
+        """The header line with the credentials; empty without any."""
+        return f"Proxy-Authorization: {self.authorization}\r\n".encode("ascii") if self.authorization else b""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a request is sent with, beyond its content."""
@@ -61,6 +100,8 @@ class Options:
     """0: a redirect is the answer and is not followed."""
     keeping: Keeping | None = None
     """None: a connection is kept as long as the peer keeps it, and its requests take the shortest path."""
+    proxy: Proxy | None = None
+    """None: every origin is reached without one."""
     compressed: bool = True
     """Whether to offer gzip, deflate, br and zstd."""
 

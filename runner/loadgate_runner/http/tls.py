@@ -48,10 +48,10 @@ class Resumption:
     asyncio and uvloop have no argument for a session. A VU resumes its own sessions only, as a browser would.
     """
 
-    __slots__ = ("_context", "_last")
+    __slots__ = ("_last", "context")
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+        self.context = context
         self._last: ssl.SSLObject | None = None
 
     def wrap_bio(
@@ -63,12 +63,12 @@ class Resumption:
     ) -> ssl.SSLObject:
         """Begin a handshake, with the session of the connection before it."""
         session = None if self._last is None else self._last.session
-        self._last = self._context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        self._last = self.context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
         return self._last
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else an event loop asks a context."""
-        return getattr(self._context, name)
+        return getattr(self.context, name)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loadgate.api.steps import Request
-from loadgate_runner.http import TLS, Keeping, Options, Origin, Timeouts, locate, tls_fault
+from loadgate.api.grammar.noproxy import NoProxy
+from loadgate.api.steps import Request, WebSocket
+from loadgate_runner.http import TLS, Keeping, Options, Origin, Proxy, Timeouts, basic, locate, tls_fault
 
 from .data import read_file
 from .errors import JourneyError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from loadgate.api.steps import Call
     from loadgate.api.target import Timeouts as RequestTimeouts
-    from loadgate.plan.document import PlanConnection, PlanTarget
+    from loadgate.plan.document import PlanConnection, PlanProxy, PlanTarget
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Target:
             host=call.host or host or self.options.host,
             max_redirects=self.options.max_redirects if redirects is None else redirects,
             compressed=call.compresses,
+            proxy=_proxy_of(call, self.options.proxy),
         )
 
 
@@ -53,9 +55,12 @@ def load(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> Target:
         host=target.host,
         max_redirects=target.max_redirects,
         keeping=_keeping(target.connection),
+        proxy=_proxy(target.proxy, files, environ) if target.proxy else None,
     )
     if fault := tls_fault(options.tls):
         raise JourneyError(f"the target's TLS settings: {fault}")
+    if options.proxy and (fault := tls_fault(options.proxy.tls)):
+        raise JourneyError(f"the TLS settings of the target's proxy: {fault}")
     return Target(origin, path.rstrip(b"/"), target.headers, options)
 
 
@@ -72,16 +77,40 @@ def is_absolute(url: str) -> bool:
     return url[:8].lower().startswith(("http://", "https://"))
 
 
-def _tls(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> TLS:
-    def text(variable: str | None) -> str | None:
-        if variable is None:
-            return None
-        if variable not in environ:
-            raise JourneyError(f"the target's TLS settings: {variable} isn't set")
-        return environ[variable]
+def _proxy_of(call: Call, proxy: Proxy | None) -> Proxy | None:
+    """A WebSocket goes through a tunnel (RFC 6455, 4.1): proxies know no upgrades."""
+    return replace(proxy, tunnels=True) if proxy is not None and isinstance(call, WebSocket) else proxy
 
-    ca = read_file(files / target.ca_file).decode("utf-8", "replace") if target.ca_file else text(target.ca_env)
-    return TLS(target.verify, ca, text(target.cert_env), text(target.key_env), target.server_name)
+
+def _proxy(proxy: PlanProxy, files: Path, environ: Mapping[str, str]) -> Proxy:
+    where = "the target's proxy"
+    user, password = (_secret(name, environ, where) for name in (proxy.username_env, proxy.password_env))
+    return Proxy(
+        place(proxy.url)[0],
+        NoProxy(proxy.no_proxy),
+        "" if user is None or password is None else basic(user, password),
+        TLS(ca=_pem(proxy.ca_file, proxy.ca_env, files, environ, where)),
+    )
+
+
+def _tls(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> TLS:
+    where = "the target's TLS settings"
+    ca = _pem(target.ca_file, target.ca_env, files, environ, where)
+    cert, key = (_secret(name, environ, where) for name in (target.cert_env, target.key_env))
+    return TLS(target.verify, ca, cert, key, target.server_name)
+
+
+def _pem(file: str | None, variable: str | None, files: Path, environ: Mapping[str, str], where: str) -> str | None:
+    """Certificates from a file, or from a variable."""
+    return read_file(files / file).decode("utf-8", "replace") if file else _secret(variable, environ, where)
+
+
+def _secret(variable: str | None, environ: Mapping[str, str], where: str) -> str | None:
+    if variable is None:
+        return None
+    if variable not in environ:
+        raise JourneyError(f"{where}: {variable} isn't set")
+    return environ[variable]
 
 
 def _keeping(connection: PlanConnection) -> Keeping | None:

@@ -1,5 +1,7 @@
 """What the target, secrets and data must mean."""
 
+from loadgate.api.grammar.noproxy import parse_no_proxy
+
 from .findings import Findings, Node
 from .messages import check_base_url, check_fixed, check_headers, check_line
 from .scope import Scope
@@ -18,8 +20,25 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
     if ("cert" in tls) != ("key" in tls):
         given, lacking = ("cert", "key") if "cert" in tls else ("key", "cert")
         findings.add(tls, f"has {given} without {lacking}", "a client certificate needs both")
-    if "ca" in tls:
-        findings.one_of(tls["ca"], ("configMapKeyRef", "secretKeyRef"))
+    _check_ca(findings, tls["ca"])
+    if target["proxy"].given:
+        _check_proxy(findings, target["proxy"])
+
+
+def _check_ca(findings: Findings, ca: Node) -> None:
+    if ca.given:
+        findings.one_of(ca, ("configMapKeyRef", "secretKeyRef"))
+
+
+def _check_proxy(findings: Findings, proxy: Node) -> None:
+    """Find what is wrong with a proxy beyond its form."""
+    check_base_url(findings, proxy["url"])
+    _check_ca(findings, proxy["ca"])
+    if "ca" in proxy and (proxy["url"].text or "").lower().startswith("http:"):
+        findings.add(proxy["ca"], "is for a proxy that speaks TLS", "https://HOST:PORT as its url, or no ca")
+    for entry in proxy["noProxy"].each():
+        if entry.text is not None:
+            findings.parsed(entry, parse_no_proxy)
 
 
 def check_secrets(findings: Findings, secrets: Node) -> None:
