@@ -251,6 +251,15 @@ MEANINGS = [
         "is for a proxy that speaks TLS",
         "https://",
     ),
+    (
+        ("spec", "target", "tracing"),
+        {"sample": 0},
+        "spec.target.tracing.sample",
+        "must be more than 0",
+        "leave `tracing`",
+    ),
+    (("spec", "target", "tracing"), {"sample": "0%"}, "spec.target.tracing.sample", "must be more than 0", ""),
+    (("spec", "target", "tracing"), {"sample": "2"}, "spec.target.tracing.sample", "must be a ratio", ""),
     (("spec", "target", "tls"), {"ca": {}}, "spec.target.tls.ca", "needs one of configMapKeyRef, secretKeyRef", ""),
     (
         ("spec", "secrets", "PASSWORD"),

@@ -114,7 +114,7 @@ class Series:
         """A request or a check."""
         self.records.append(record[0] if len(record) == 1 else record)
 
-    add = record
+    add = keep = record
 
 
 class MemoryRecorder:
@@ -131,6 +131,10 @@ class MemoryRecorder:
     def check_series(self, tags: Any) -> Series:
         """Checks."""
         return self.series["check", tags]
+
+    def trace_series(self, name: str) -> Series:
+        """Ids of traced requests."""
+        return self.series["trace ids", name]
 
     def counter(self, name: str, tags: Any) -> Series:
         """A counter."""

@@ -212,6 +212,14 @@ def test_a_proxys_credentials_are_no_part_of_the_plan():
     assert plan_of(scenario("constant-vus", vus=1, duration="1s")).target.proxy is None
 
 
+def test_the_share_of_traced_requests_is_a_number():
+    """However it is written; without `tracing` there is none."""
+    for sample, share in (("1%", 0.01), (0.25, 0.25), ("1", 1.0)):
+        target = {"url": "http://shop", "tracing": {"sample": sample}}
+        assert plan_of(scenario("constant-vus", duration="1s"), target=target).target.tracing == share
+    assert plan_of(scenario("constant-vus", duration="1s")).target.tracing is None
+
+
 def test_a_ca_may_be_a_secret():
     """A certificate authority from a Secret comes by environment."""
     tls = {"ca": {"secretKeyRef": {"name": "ca", "key": "ca.pem"}}}

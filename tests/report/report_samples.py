@@ -11,7 +11,7 @@ from typing import Any
 from loadgate.api.budget import PerformanceBudget
 from loadgate.api.conditions import DoubtReason
 from loadgate.api.limits import Threshold
-from loadgate.metrics import CheckStats, Health, IterationStats, Measurement, RequestStats, tags_of
+from loadgate.metrics import CheckStats, Health, IterationStats, Measurement, RequestStats, Trace, TraceStats, tags_of
 from loadgate.report import Result, RunFacts, RunnerFacts
 from loadgate.verdict import Doubt, judge
 
@@ -260,6 +260,20 @@ def inconclusive() -> Result:
         tolerated=[DoubtReason.DroppedIterations],
         limits={**THRESHOLDS, "http_req_duration{name:wishlist}": ["p(95)<400"]},
     )
+
+
+@cache
+def traced() -> Result:
+    """A failed run of which some requests carried trace ids."""
+    measurement = measured(slow=9.0, errors=0.004)
+    dice, kinds = random.Random(3), ("", "", "", "timeout", "status 503")
+    for number, name in enumerate(ENDPOINTS):
+        found = [
+            Trace(kinds[at % 5], 40_000 + at, dice.randint(10**4, 10**6), f"{number + 1:016x}{at:016x}")
+            for at in range(40)
+        ]
+        measurement.traces[name] = TraceStats.of(found)
+    return result(measurement)
 
 
 @cache

@@ -24,6 +24,7 @@ from loadgate.verdict import Doubt
 RESULTS = {
     "passed": samples.passed,
     "failed": samples.failed,
+    "traced": samples.traced,
     "inconclusive": samples.inconclusive,
     "empty": samples.empty,
     "aborted": samples.aborted,
@@ -419,3 +420,14 @@ def test_markup_escapes_all_but_markup():
     assert tag("meta", charset="utf-8") == '<meta charset="utf-8">'
     assert tag("rect", x=1.5, rx=2, aria_hidden=False) == '<rect x="1.5" rx="2"/>'
     assert join("<", tag("br")) == "&lt;<br>"
+
+
+def test_traces_have_a_section_where_there_are_any():
+    """Each kept id is in the page, slow ones apart from failed ones; a run without tracing has no such section."""
+    text = render_html(samples.traced())
+    kept = samples.traced().measurement.traces
+    ids = {trace.id for stats in kept.values() for trace in stats.slowest}
+    ids |= {trace.id for stats in kept.values() for several in stats.failed.values() for trace in several}
+    assert all(found in text for found in ids)
+    assert Page(text).all("section", id="traces")
+    assert not Page(render_html(samples.failed())).all("section", id="traces")

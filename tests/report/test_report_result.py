@@ -15,6 +15,7 @@ from loadgate.verdict import judge_again
 RESULTS = {
     "passed": samples.passed,
     "failed": samples.failed,
+    "traced": samples.traced,
     "inconclusive": samples.inconclusive,
     "empty": samples.empty,
 }

@@ -7,7 +7,7 @@ import pytest
 import report_samples as samples
 
 from loadgate.api.conditions import DoubtReason
-from loadgate.metrics import Measurement, RequestStats, tags_of
+from loadgate.metrics import Measurement, RequestStats, Trace, TraceStats, tags_of
 from loadgate.report import render_text, text_lines
 from loadgate.report.junit import render_junit
 from loadgate.report.markdown import LONGEST, escape, render_markdown
@@ -18,6 +18,7 @@ from loadgate.verdict.limits import LimitResult
 RESULTS = {
     "passed": samples.passed,
     "failed": samples.failed,
+    "traced": samples.traced,
     "inconclusive": samples.inconclusive,
     "empty": samples.empty,
 }
@@ -40,6 +41,7 @@ HOSTILE = [
 def hostile(text):
     """A result in which everything that others write is `text`."""
     measurement = samples.measured(seconds=8, rate=6, warmup=0, errors=0.5, names={text: ("GET", 10, 0.5)})
+    measurement.traces[text] = TraceStats.of([Trace(text[:32], 1, 2, "a" * 32)])
     manifest = {**samples.MANIFEST, "metadata": {"name": text, "namespace": text}}
     spec = {"responseTime": {text or "x": {"p95": "1ms"}}}
     budget = {**samples.BUDGET, "metadata": {"name": "shop", "namespace": "shop"}, "spec": spec}
@@ -184,7 +186,7 @@ def test_nothing_becomes_markup_in_a_comment(text):
     own = re.sub(r"</?(details|summary|sub)>|<!-- -->", "", comment)
     assert not re.search(r"(?<!\\)<(?!=)[a-zA-Z/!]", own)
     tables = [line for line in comment.splitlines() if line.startswith("| ")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} <= {5, 7, 10, 4}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} <= {5, 6, 7, 10, 4}
     assert not re.search(r"@\w|https?://\w|www\.", comment)
 
 
@@ -293,3 +295,19 @@ def test_the_document_is_xml_whatever_names_hold(text):
         "system-out",
     }
     assert {element.tag for element in root.iter()} <= allowed
+
+
+def test_traces_are_there_to_be_looked_up():
+    """The slowest and the first failures are named with their whole ids; without traces there is nothing of them."""
+    text, comment = render_text(samples.traced()), render_markdown(samples.traced())
+    slowest = max(
+        (trace for stats in samples.traced().measurement.traces.values() for trace in stats.slowest),
+        key=lambda trace: trace.duration,
+    )
+    section = text.partition("  Traces to look up\n")[2].splitlines()
+    assert section[0].split() == ["Endpoint", "What", "Took", "Ended", "at", "Trace", "id"]
+    assert section[1].endswith(slowest.id)
+    assert any("timeout" in row for row in section)
+    assert any("status 503" in row for row in section)
+    assert slowest.id in comment
+    assert "Traces to look up" not in render_text(samples.failed()) + render_markdown(samples.failed())

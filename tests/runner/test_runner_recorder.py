@@ -50,6 +50,7 @@ def response_of(
     response.connecting, response.tls, response.sending, response.waiting = connecting, tls, sending, waiting
     response.blocked, response.receiving = blocked, receiving
     response.sent, response.received = 100, 1000
+    response.hops = ()
     return response
 
 
@@ -319,3 +320,44 @@ async def test_only_the_busiest_endpoints_met_first_have_histograms_in_slices():
     piece = (await bench.measure()).slices.by_index[0]
     assert len(piece.endpoints) == 49
     assert piece.requests == 60
+
+
+async def test_the_slowest_and_the_failed_of_traced_requests_are_kept():
+    """Of many the five slowest, and the first two and last two of each kind of failure, with their end in the run."""
+    bench = Bench()
+    series = bench.recorder.trace_series("home")
+    for number in range(20):
+        series.keep(f"{number:032x}", bench.answer(number, ms=number + 1), True, None)
+    for number in range(20, 30):
+        series.keep(f"{number:032x}", bench.answer(number, ms=1, status=503), False, None)
+    series.keep("f" * 32, bench.answer(30, ms=1, status=0, error=Failure.RESET), False, None)
+    kept = (await bench.measure()).traces["home"]
+    assert [trace.duration for trace in kept.slowest] == [20_000, 19_000, 18_000, 17_000, 16_000]
+    assert [int(trace.id, 16) for trace in kept.failed["status 503"]] == [20, 21, 28, 29]
+    assert [(trace.id, trace.at) for trace in kept.failed["reset"]] == [("f" * 32, 30_001)]
+    assert bench.recorder.trace_series("home") is series
+    assert (await bench.measure(slices=False)).traces == {}
+
+
+async def test_a_trace_counts_from_when_it_was_due_and_with_its_redirects():
+    """Its time is that of the histograms; redirects on the way add theirs; the warm-up's are not kept."""
+    bench = Bench(warmup=2.0)
+    series = bench.recorder.trace_series("home")
+    series.keep("1" * 32, bench.answer(1.99, ms=900), True, None)
+    late = bench.answer(2.5, ms=10)
+    series.keep("2" * 32, late, True, late.started - 90 * MS)
+    redirected = bench.answer(3.1, ms=20)
+    redirected.hops = (bench.answer(3.0, ms=30),)
+    series.keep("3" * 32, redirected, True, None)
+    early = bench.answer(2.5, ms=10)
+    series.keep("4" * 32, early, True, bench.origin + round(1.5 * SECOND))
+    kept = (await bench.measure()).traces["home"].slowest
+    assert [(trace.id[0], trace.duration) for trace in kept] == [("2", 100_000), ("3", 50_000)]
+
+
+async def test_endpoints_with_traces_stay_bounded():
+    """Beyond the bound on series ids go together under one name."""
+    bench = Bench(most=2)
+    for number in range(5):
+        bench.recorder.trace_series(f"n{number}").keep(f"{number:032x}", bench.answer(number), True, None)
+    assert set((await bench.measure()).traces) == {"n0", "n1", "other"}

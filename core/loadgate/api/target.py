@@ -8,7 +8,7 @@ from .base import Model
 from .cel import exactly_one, rule, validated
 from .names import PROXY_PATTERN, URL_PATTERN, Headers, ShortText
 from .references import KeyRef, SecretSource
-from .units import Duration
+from .units import Duration, Ratio
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
 ProxyUrl = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PROXY_PATTERN)]
@@ -110,6 +110,13 @@ class Proxy(Model):
     """Certificates to trust in place of the system's, for an https proxy."""
 
 
+class Tracing(Model):
+    """Trace ids on requests (W3C Trace Context), so that what is slow or fails here can be looked up at the target."""
+
+    sample: Ratio
+    """Which share of requests carries a `traceparent` with the flag `sampled`. The others carry none."""
+
+
 class Target(Model):
     """Where the load goes, and what holds for every request."""
 
@@ -131,3 +138,5 @@ class Target(Model):
     """Headers of every request; a request's own header of the same name wins. Values may hold `${...}`."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10
     """How many redirects a request follows; 0 takes a redirect as the answer."""
+    tracing: Tracing | None = None
+    """Trace ids on some of the requests; on none when left out."""

@@ -13,6 +13,7 @@ from loadgate.metrics.measurement import (
 )
 from loadgate.metrics.slices import Slice, Slices
 from loadgate.metrics.snapshot import Health, Snapshot, SnapshotError
+from loadgate.metrics.traces import Trace, TraceStats
 
 __all__ = [
     "CheckStats",
@@ -27,6 +28,8 @@ __all__ = [
     "Snapshot",
     "SnapshotError",
     "Tags",
+    "Trace",
+    "TraceStats",
     "matches",
     "merge_all",
     "tags_of",

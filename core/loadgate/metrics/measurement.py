@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from loadgate.metrics.fields import count, measure, number, text
 from loadgate.metrics.histogram import Histogram
 from loadgate.metrics.slices import Slices, grouped
+from loadgate.metrics.traces import TraceStats, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -227,8 +228,9 @@ class Measurement:
     Everything but `slices` holds judged samples only: those that began (or were due) at or after the end of the
     warm-up. Tags: `requests` scenario, name, method, group, status ("0" for none), error (a kind, or absent),
     expected_response; `iterations` scenario; `checks` scenario, group, name, check; each plus the scenario's and
-    the request's own. `elapsed` is the judged time in seconds, the same for all runners of a run, so merging takes
-    the larger. `vus` is how many are active now, `vus_max` the most that a runner had; both add up.
+    the request's own. `traces` are by the request's name. `elapsed` is the judged time in seconds, the same for all
+    runners of a run, so merging takes the larger. `vus` is how many are active now, `vus_max` the most that a runner
+    had; both add up.
     """
 
     requests: dict[Tags, RequestStats] = field(default_factory=dict)
@@ -239,6 +241,7 @@ class Measurement:
     rates: dict[MetricKey, CheckStats] = field(default_factory=dict)
     trends: dict[MetricKey, TrendStats] = field(default_factory=dict)
     slices: Slices = field(default_factory=Slices)
+    traces: dict[str, TraceStats] = field(default_factory=dict)
     vus: int = 0
     vus_max: int = 0
     elapsed: float = 0.0
@@ -248,6 +251,8 @@ class Measurement:
         for name in (*_TAGGED, *_NAMED):
             _merge_tables(getattr(self, name), (getattr(other, name) for other in others))
         self.slices.merge(*(other.slices for other in others))
+        _merge_tables(self.traces, (other.traces for other in others))
+        self.traces = bounded(self.traces)
         self.vus += sum(other.vus for other in others)
         self.vus_max += sum(other.vus_max for other in others)
         self.elapsed = max([self.elapsed, *(other.elapsed for other in others)])
@@ -267,7 +272,7 @@ class Measurement:
         return sum(n for _, n in found), failed
 
     def to_json(self, *, slices: bool = True) -> dict[str, Any]:
-        """A JSON object; `slices=False` leaves those out, for live views that need only totals."""
+        """A JSON object; `slices=False` leaves those and traces out, for live views that need only totals."""
         out: dict[str, Any] = {
             "vus": self.vus,
             "vus_max": self.vus_max,
@@ -275,7 +280,11 @@ class Measurement:
             **{name: _by_tags(getattr(self, name)) for name in _TAGGED},
             **{name: _by_metric(getattr(self, name)) for name in _NAMED},
         }
-        return {**out, "slices": self.slices.to_json()} if slices else out
+        if slices:
+            out["slices"] = self.slices.to_json()
+        if slices and self.traces:
+            out["traces"] = {name: stats.to_json() for name, stats in sorted(self.traces.items())}
+        return out
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Measurement:
@@ -289,6 +298,8 @@ class Measurement:
             getattr(out, name).update({(text(row["name"]), _tags(row)): read(row["stats"]) for row in rows})
         if "slices" in document:
             out.slices = Slices.from_json(document["slices"])
+        traces = document.get("traces", {})
+        out.traces = bounded({text(name): TraceStats.from_json(stats) for name, stats in traces.items()})
         return out
 
 

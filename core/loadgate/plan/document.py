@@ -76,6 +76,8 @@ class PlanTarget(Stated):
     ca_env: str | None = None
     cert_env: str | None = None
     key_env: str | None = None
+    tracing: float | None = None
+    """Which share of requests carries a trace id."""
 
 
 class PlanData(Stated):

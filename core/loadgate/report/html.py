@@ -33,6 +33,7 @@ _PARTS: dict[str, Callable[[Result], Markup | None]] = {
     "over-time": plots.over_time,
     "distribution": plots.distribution,
     "endpoints": sections.endpoints,
+    "traces": sections.traces,
     "phases": plots.phases,
     "runners": sections.runners,
     "manifest": sections.manifests,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST = 60_000
 """Characters; GitHub refuses a comment of more than 65,536."""
 
+_MOST_TRACES = 10
+"""Of the slowest, and of those that failed."""
+
 _SIGNS = {
     Outcome.Passed: "✅",
     Outcome.Failed: "❌",
@@ -55,6 +58,8 @@ def _blocks(result: Result) -> Iterator[str]:
     yield from _folded("Endpoints", rows.ENDPOINT_HEADINGS, rows.endpoint_rows(result))
     yield from _folded("Checks", ("Check", "Held", "Failed", "Share"), rows.check_rows(result))
     yield from _folded("Failed requests", ("Endpoint", "What", "Count"), rows.failure_rows(result)[:30], numbers={2})
+    traces = [*rows.slow_trace_rows(result)[:_MOST_TRACES], *rows.failed_trace_rows(result)[:_MOST_TRACES]]
+    yield from _folded("Traces to look up", rows.TRACE_HEADINGS, list(dict.fromkeys(traces)), numbers={2, 3})
     for note in result.notes:
         yield f"\n{escape(note)}\n"
     origin = escape(f"{run.namespace}/{run.test}, run {run.number}, loadgate {result.loadgate}")

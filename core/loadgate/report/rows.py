@@ -12,6 +12,7 @@ from loadgate.verdict.figures import significant
 from loadgate.verdict.summary import completed, dropped
 
 if TYPE_CHECKING:
+    from loadgate.metrics import Trace
     from loadgate.report.result import Result
     from loadgate.verdict import Doubt, Figures, LimitResult
 
@@ -25,6 +26,7 @@ SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 """How a limit compares, as people write it."""
 
 ENDPOINT_HEADINGS = ("Endpoint", "Requests", "req/s", "Failed", "p50", "p95", "p99", "Max", "Checks")
+TRACE_HEADINGS = ("Endpoint", "What", "Took", "Ended at", "Trace id")
 LIMIT_HEADINGS = ("", "Limit", "Allowed", "Actual", "Margin", "Source")
 
 
@@ -124,6 +126,29 @@ def failure_rows(result: Result) -> list[tuple[str, str, str]]:
             counts[key] = counts.get(key, 0) + stats.duration.count
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [(printable(name), printable(what), f"{n}") for (name, what), n in ranked if n]
+
+
+def slow_trace_rows(result: Result) -> list[tuple[str, ...]]:
+    """Ids of the slowest traced requests of each endpoint under TRACE_HEADINGS, the slowest of all first."""
+    found = [(name, trace) for name, stats in result.measurement.traces.items() for trace in stats.slowest]
+    return [trace_row(name, trace) for name, trace in sorted(found, key=lambda one: (-one[1].duration, one[0], one[1]))]
+
+
+def failed_trace_rows(result: Result) -> list[tuple[str, ...]]:
+    """Ids of failed traced requests under TRACE_HEADINGS: the first of each endpoint and kind, then the second, …"""
+    found = [
+        (place, name, trace)
+        for name, stats in result.measurement.traces.items()
+        for several in stats.failed.values()
+        for place, trace in enumerate(several)
+    ]
+    return [trace_row(name, trace) for _, name, trace in sorted(found)]
+
+
+def trace_row(name: str, trace: Trace) -> tuple[str, ...]:
+    """One traced request's cells; it ended so long after the run began."""
+    took, at = format_duration(trace.duration / 1e6), format_duration(trace.at / 1000)
+    return printable(name) or NONE, printable(trace.kind) or "slow", took, at, trace.id
 
 
 def check_rows(result: Result) -> list[tuple[str, str, str, str]]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from loadgate.verdict import Doubt, Figures
 
 
+_MOST_TRACES = 100
+"""Rows of each table."""
+
+
 def verdict(result: Result) -> Markup:
     """The outcome, in a word, a sentence and a strip of figures."""
     run, outcome = result.run, result.verdict.outcome
@@ -175,6 +179,23 @@ def _checks(result: Result) -> Markup | None:
         return None
     table = data_table(("Check", "Held", "Failed", "Share that held"), found)
     return tag("details", tag("summary", f"Checks ({len(found)})"), table)
+
+
+def traces(result: Result) -> Markup | None:
+    """Ids of requests that can be looked up at the target; nothing where none were traced."""
+    slow, failed = rows.slow_trace_rows(result)[:_MOST_TRACES], rows.failed_trace_rows(result)[:_MOST_TRACES]
+    if not slow:
+        return None
+    hint = (
+        "Ids that the target's own traces have, where it keeps them: each endpoint's slowest of the sampled requests, "
+    )
+    hint += "and the first and last that failed of each kind. A time is from the run's start."
+    table = data_table(rows.TRACE_HEADINGS, slow, numbers={2, 3})
+    more = None
+    if failed:
+        failures = data_table(rows.TRACE_HEADINGS, failed, numbers={2, 3})
+        more = tag("details", tag("summary", f"Failed requests ({len(failed)})"), failures, open=True)
+    return part("traces", "Traces", table, more, hint=hint)
 
 
 def runners(result: Result) -> Markup | None:

@@ -24,6 +24,7 @@ _STATES: dict[str, tuple[str, Tone]] = {
 }
 _LONGEST_NAME = 48
 _MOST_FAILURES = 10
+_MOST_TRACES = 5
 _FIGURES_IN_A_LINE = 6
 
 
@@ -44,7 +45,7 @@ def render_text(result: Result) -> str:
 
 
 def text_lines(result: Result) -> list[Line]:
-    """The verdict as lines: outcome, figures, limits, doubts, failures, endpoints, and the outcome again."""
+    """The verdict as lines: outcome, figures, limits, doubts, failures, endpoints, traces, notes."""
     return [
         *_headline(result),
         *_figures(result),
@@ -52,6 +53,7 @@ def text_lines(result: Result) -> list[Line]:
         *_doubts(result),
         *_failures(result),
         *_endpoints(result),
+        *_traces(result),
         *_notes(result),
     ]
 
@@ -131,6 +133,17 @@ def _endpoints(result: Result) -> Iterator[Line]:
     for number, row in enumerate(table):
         cells = _padded(row, widths, numbers=set(range(1, len(row))))
         yield (Span("  " + "  ".join(cells), "" if number else "quiet"),)
+
+
+def _traces(result: Result) -> Iterator[Line]:
+    found = [*rows.slow_trace_rows(result)[:_MOST_TRACES], *rows.failed_trace_rows(result)[:_MOST_TRACES]]
+    if not found:
+        return
+    yield from _heading("Traces to look up")
+    table = [rows.TRACE_HEADINGS, *((_short(name), *rest) for name, *rest in dict.fromkeys(found))]
+    widths = _widths(table)
+    for number, row in enumerate(table):
+        yield (Span("  " + "  ".join(_padded(row, widths, numbers={2, 3})), "" if number else "quiet"),)
 
 
 def _notes(result: Result) -> Iterator[Line]:

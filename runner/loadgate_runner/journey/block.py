@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Response
 
     from .context import Context
-    from .ports import CheckSeries, MetricSeries, RequestSeries, Tags
+    from .ports import CheckSeries, MetricSeries, RequestSeries, Tags, TraceSeries
     from .workshop import Workshop
 
 
@@ -51,6 +51,10 @@ class StrictRecorder:
         found = dict(tags)
         return _StrictChecks(self._block, found["name"], found["check"])
 
+    def trace_series(self, name: str) -> TraceSeries:  # noqa: ARG002 - the protocol's
+        """No request of a block is traced."""
+        return _Nothing()
+
     def counter(self, name: str, tags: Tags) -> MetricSeries:  # noqa: ARG002 - the protocol's
         """Steps have no custom metrics."""
         return _Nothing()
@@ -82,4 +86,7 @@ class _StrictChecks:
 
 class _Nothing:
     def add(self, value: float) -> None:
+        """Nowhere."""
+
+    def keep(self, trace: str, response: Response, expected: bool, due_ns: int | None) -> None:  # noqa: FBT001 - a port's
         """Nowhere."""

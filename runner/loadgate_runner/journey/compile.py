@@ -16,14 +16,15 @@ from .checks import compile_check, compile_matcher, parse_matcher, parse_status
 from .errors import Interrupted, JourneyError
 from .extract import Extraction
 from .kinds import compile_call
-from .observe import Observer
-from .requests import Needs
+from .observe import Observer, traced
+from .requests import Needs, tracing_of
 from .state import State
 from .templates import compile_value, parse
 
 if TYPE_CHECKING:
     from loadgate.api.steps import Branch, Call, If, Repeat, Step, While
 
+    from .observe import Observe
     from .ports import CheckSeries
     from .workshop import Workshop
 
@@ -152,12 +153,20 @@ def _call(step: Step, call: Call, shop: Workshop) -> Run:
     shop = replace(shop, tags={**shop.tags, **call.tags})
     observer = _observer(step, call, extractions, shop)
     send = compile_call(call, _needs(step, extractions), shop)
-    observe = observer.observe if step.check or extractions else observer.count
+    observe: Observe = observer.observe if step.check or extractions else observer.count
+    if tracing_of(call, shop) is not None:
+        observe = traced(observe, _accepted(step, call), shop.recorder.trace_series(call.label))
 
     async def run(state: State) -> None:
         observe(state, await send(state))
 
     return run
+
+
+def _accepted(step: Step, call: Call) -> frozenset[int] | None:
+    """Return the statuses that don't make a call failed; None: 200..399."""
+    named = step.check.status if step.check else None
+    return call.succeeds_with if named is None else parse_status(named)
 
 
 def _observer(step: Step, call: Call, extractions: Sequence[Extraction], shop: Workshop) -> Observer:
@@ -168,7 +177,7 @@ def _observer(step: Step, call: Call, extractions: Sequence[Extraction], shop: W
 
     return Observer(
         shop.recorder.request_series(shop.series_tags(name=name, method=call.http_method)),
-        parse_status(check.status) if check and check.status is not None else call.succeeds_with,
+        _accepted(step, call),
         [(test, checks(called)) for called, test in compile_check(check, shop.scope)] if check else [],
         [(each, checks(each.check_name) if each.required else None) for each in extractions],
         needs_document=bool(check and check.json_) or any(each.needs_document for each in extractions),

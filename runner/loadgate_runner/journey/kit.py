@@ -33,6 +33,7 @@ from .metrics import Metrics
 from .requests import defaults_beside, header_pieces
 from .target import is_absolute
 from .templates import join
+from .tracing import HEADER as TRACE_HEADER
 from .values import text_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Origin, Response
     from loadgate_runner.http import Request as Prepared
 
-    from .ports import CheckSeries, RequestSeries, Tags
+    from .ports import CheckSeries, RequestSeries, Tags, TraceSeries
     from .reply import Reply
     from .state import State
     from .workshop import Workshop
@@ -63,6 +64,8 @@ class Kit:
         self._prepared: dict[Any, tuple[Prepared, Callable[[State], bytes] | bytes]] = {}
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
+        self._trace_series: dict[str, TraceSeries] = {}
+        self._tracing = None if TRACE_HEADER in map(str.lower, shop.target.headers) else shop.tracing
         self._tests: dict[str, list[tuple[str, Test]]] = {}
         self._accepted: dict[Any, frozenset[int]] = {}
 
@@ -83,6 +86,14 @@ class Kit:
             self._check_series,
             (name, group, check),
             lambda: self.shop.recorder.check_series(self._tags(group, {"name": name, "check": check})),
+        )
+
+    def trace_series(self, name: str) -> TraceSeries:
+        """Return where ids of a name's traced requests are kept."""
+        return _kept(
+            self._trace_series,
+            name,
+            lambda: self.shop.recorder.trace_series(self.shop.scope.secrets.redact(name)),
         )
 
     def _tags(self, group: str, tags: Mapping[str, str]) -> Tags:
@@ -124,7 +135,7 @@ class Kit:
         auth: str | tuple[str, str] | None,
         timeout: str | float | None,
     ) -> Awaitable[Response]:
-        """Return the sending of a request, to be awaited."""
+        """Return the sending of a request, to be awaited; `state.trace` is its id where it is traced."""
         origin, path = self._place(url)
         if query:
             path += (b"&" if b"?" in path else b"?") + encode_query(_pairs(query))
@@ -136,6 +147,8 @@ class Kit:
         lines = more if isinstance(more, bytes) else more(state)
         if given:
             lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
+        if self._tracing is not None and TRACE_HEADER not in map(str.lower, given):
+            lines += self._tracing.line(state)
         return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
 
     def _place(self, url: str) -> tuple[Origin, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from loadgate_runner.http.failures import ANSWERED
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Response
 
     from .checks import Test
-    from .ports import CheckSeries, RequestSeries
+    from .ports import CheckSeries, RequestSeries, TraceSeries
     from .state import State
 
 
@@ -29,15 +30,39 @@ def record(series: RequestSeries, state: State, response: Response, *, expected:
     The first request of an iteration counts from so much before its start as the iteration began late: a target that
     held the iteration up is charged for that, and a pause before the request isn't.
     """
-    hops, late, due = response.hops, state.late_ns, None
-    if late is not None:
-        state.late_ns = None
-        due = (hops[0] if hops else response).started - late
+    hops, due = response.hops, due_of(state, response)
+    state.late_ns = None
     if hops:
         for hop in hops:
             series.record(hop, True, due)
             due = None
     series.record(response, expected, due)
+
+
+Observe = Callable[["State", "Response"], None]
+
+
+def traced(observe: Observe, accepted: frozenset[int] | None, series: TraceSeries) -> Observe:
+    """Return what observes a request as `observe` does, and keeps its trace's id where it has one."""
+    keep = series.keep
+
+    def observe_traced(state: State, response: Response) -> None:
+        trace = state.trace
+        if trace is None:
+            observe(state, response)
+            return
+        state.trace = None
+        due = due_of(state, response)
+        observe(state, response)
+        keep(trace, response, is_expected(response, accepted), due)
+
+    return observe_traced
+
+
+def due_of(state: State, response: Response) -> int | None:
+    """Return when a request was due that isn't recorded yet; None where it counts from its start."""
+    late = state.late_ns
+    return None if late is None else (response.hops[0] if response.hops else response).started - late
 
 
 class Observer:

@@ -64,6 +64,13 @@ class RequestSeries(Protocol):
         """
 
 
+class TraceSeries(Protocol):
+    """Where the ids of one endpoint's traced requests go, of which the slowest and those that failed are kept."""
+
+    def keep(self, trace: str, response: "Response", expected: bool, due_ns: int | None) -> None:  # noqa: FBT001 - as above
+        """Keep a request's id if it is one of these. The rest is as for `RequestSeries.record`, hops included."""
+
+
 class CheckSeries(Protocol):
     """Where one check's results go. Tags: scenario, group, name (the request's), check, custom tags."""
 
@@ -90,6 +97,9 @@ class Recorder(Protocol):
 
     def check_series(self, tags: Tags) -> CheckSeries:
         """Results of one check."""
+
+    def trace_series(self, name: str) -> TraceSeries:
+        """Ids of traced requests of a name."""
 
     def counter(self, name: str, tags: Tags) -> MetricSeries:
         """A custom counter."""

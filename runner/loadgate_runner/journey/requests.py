@@ -27,6 +27,7 @@ from .data import read_file
 from .errors import JourneyError
 from .state import State
 from .templates import Piece, compile_text, fold, join, json_pieces, parse, pieces
+from .tracing import HEADER as TRACE_HEADER
 from .urls import Address, compile_address, form_pieces
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from .scope import Scope
     from .target import Target
+    from .tracing import Tracing
     from .workshop import Workshop
 
 Send = Callable[[State], Awaitable["Response"]]
@@ -100,6 +102,9 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
         else:
             changing.append(credentials)
     defaults = defaults_beside(names - {name.lower() for name, _ in fixed})
+    tracing = tracing_of(call, shop)
+    if tracing is not None:
+        changing.append(tracing.line)
     try:
         prepared = prepare(
             call.http_method,
@@ -183,6 +188,11 @@ def header_pieces(headers: Mapping[str, str], scope: Scope) -> tuple[list[tuple[
         else:
             fixed.append((name, "".join(part for part in parts if isinstance(part, str))))
     return fixed, changing
+
+
+def tracing_of(call: Call, shop: Workshop) -> Tracing | None:
+    """Return what traces a call; None where nothing does, and where the test says the header itself."""
+    return None if TRACE_HEADER in map(str.lower, (*call.headers, *shop.target.headers)) else shop.tracing
 
 
 def defaults_beside(changing: Iterable[str]) -> list[tuple[str, str]] | None:

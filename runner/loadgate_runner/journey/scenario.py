@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import block, secrets, target
@@ -10,6 +11,7 @@ from .data import read_file
 from .errors import BlockError, JourneyError
 from .scope import Scope
 from .script import compile_script
+from .tracing import Tracing
 from .vu import Failures, Journey
 from .workshop import Workshop
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 def compile_scenario(scenario: PlanScenario, plan: Plan, context: Context) -> Journey:
     """Compile a scenario. Raises JourneyError where something that it needs isn't there or isn't right."""
     shop = _workshop(scenario.name, plan, context, context.recorder, scenario.tags)
+    if plan.target.tracing:
+        shop = replace(shop, tracing=Tracing(plan.target.tracing, context.run, scenario.name))
     try:
         return _compile(scenario, shop, context, lasting=plan.target.connection.reuse != "iteration")
     except JourneyError as error:

@@ -19,11 +19,14 @@ class State:
         "_seed",
         "client",
         "cookies",
+        "draws",
         "id",
         "iteration",
         "late_ns",
         "number",
         "rows",
+        "trace",
+        "untraced",
         "user",
         "vars",
     )
@@ -37,6 +40,9 @@ class State:
         self.rows: dict[str, Mapping[str, Any]] = {}
         self.client = client
         self.cookies = client.cookies
+        self.trace: str | None = None  # the id of the request under way, where it is traced
+        self.untraced: int = -1  # requests until the next one that is; -1: not drawn yet
+        self.draws: int = 0  # what was drawn for tracing so far
         self.user: Any = None  # how a Python journey sees all this, made at its first iteration
         self._seed = seed
         self._random: Random | None = None

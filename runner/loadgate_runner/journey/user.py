@@ -22,7 +22,7 @@ from loadgate_runner.http.failures import ANSWERED
 from .errors import Interrupted, ValueFault
 from .graphql import ACCEPTED, judged
 from .kit import UNSET, Kit
-from .observe import is_expected, record
+from .observe import due_of, is_expected, record
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -186,8 +186,13 @@ class User:
         self, sending: Awaitable[Response], name: str, method: str, status: Any, tags: Mapping[str, str] | None
     ) -> Reply:
         series = self._kit.request_series(name, method, self._group, tags)
+        state, trace = self._state, self._state.trace
+        state.trace = None  # another request of this user may begin before this one has ended
         response = await sending
-        record(series, self._state, response, expected=is_expected(response, self._kit.accepted(status)))
+        expected, due = is_expected(response, self._kit.accepted(status)), due_of(state, response)
+        record(series, state, response, expected=expected)
+        if trace is not None:
+            self._kit.trace_series(name).keep(trace, response, expected, due)
         return Reply(response, name, self._group)
 
     def check(  # noqa: PLR0913 - what can be asked of a reply

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .ports import Recorder, Sleep, Tags
     from .scope import Scope
     from .target import Target
+    from .tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Workshop:
     sleep: Sleep
     tags: dict[str, str] = field(default_factory=dict)
     group: str = ""
+    tracing: Tracing | None = None
+    """None: no request is traced."""
 
     def series_tags(self, **more: str) -> Tags:
         """Return sorted tags; a sample's own win over the scenario's."""

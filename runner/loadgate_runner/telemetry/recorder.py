@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from loadgate.metrics import DenseHistogram, Measurement, tags_of
+from loadgate.metrics.traces import bounded
 from loadgate_runner.telemetry.series import (
     CheckHandle,
     CounterHandle,
@@ -23,11 +24,12 @@ from loadgate_runner.telemetry.series import (
     TrendHandle,
 )
 from loadgate_runner.telemetry.timeline import SECOND, Timeline
+from loadgate_runner.telemetry.traces import TraceHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgate.metrics import Tags
+    from loadgate.metrics import Tags, TraceStats
     from loadgate_runner.telemetry.series import MetricHandle, Split
 
 MOST_SERIES = 1000
@@ -61,6 +63,7 @@ class Recorder:
         self._rates: dict[tuple[str, Tags], RateHandle] = {}
         self._trends: dict[tuple[str, Tags], TrendHandle] = {}
         self._cells: dict[tuple[bool, Tags], RequestCell] = {}
+        self._traces: dict[str, TraceHandle] = {}
 
     def begin(self, origin: int, warmup: float) -> None:
         """The run's second 0 is at `origin`; what begins `warmup` seconds later or after is judged."""
@@ -106,6 +109,11 @@ class Recorder:
             found = self._checks.setdefault(tags, CheckHandle(self, tags))
         return found
 
+    def trace_series(self, name: str) -> TraceHandle:
+        """Where ids of an endpoint's traced requests are kept."""
+        name = name if name in self._traces or len(self._traces) < self._most else OTHER
+        return self._traces.setdefault(name, TraceHandle(self.timeline))
+
     def iteration_series(self, tags: Tags) -> IterationHandle:
         """Where a scenario's iterations are counted."""
         return self._iterations.setdefault(tags, IterationHandle(self, tags))
@@ -150,6 +158,7 @@ class Recorder:
         if slices:
             await asyncio.sleep(0)
             out.slices = self.timeline.view(self.clock())
+            out.traces = self._measure_traces()
         return out
 
     async def _measure_requests(self, out: Measurement, *, warmup: bool) -> None:
@@ -157,6 +166,10 @@ class Recorder:
             if judged or warmup:
                 _add(out.requests, tags, cell.stats())
                 await asyncio.sleep(0)
+
+    def _measure_traces(self) -> dict[str, TraceStats]:
+        found = {name: handle.stats() for name, handle in self._traces.items()}
+        return bounded({name: stats for name, stats in found.items() if stats.slowest})
 
     def _measure_metrics(self, out: Measurement) -> None:
         out.counters = {key: handle.stats() for key, handle in self._counters.items()}

@@ -1,6 +1,7 @@
 """What the target, secrets and data must mean."""
 
 from loadgate.api.grammar.noproxy import parse_no_proxy
+from loadgate.api.units import Ratio
 
 from .findings import Findings, Node
 from .messages import check_base_url, check_fixed, check_headers, check_line
@@ -23,6 +24,7 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
     _check_ca(findings, tls["ca"])
     if target["proxy"].given:
         _check_proxy(findings, target["proxy"])
+    _check_sample(findings, target["tracing"]["sample"])
 
 
 def _check_ca(findings: Findings, ca: Node) -> None:
@@ -39,6 +41,16 @@ def _check_proxy(findings: Findings, proxy: Node) -> None:
     for entry in proxy["noProxy"].each():
         if entry.text is not None:
             findings.parsed(entry, parse_no_proxy)
+
+
+def _check_sample(findings: Findings, sample: Node) -> None:
+    """Find a share that is nothing."""
+    try:
+        share = Ratio(str(sample.value)).value
+    except ValueError:
+        return  # its form is the model's to demand
+    if not share:
+        findings.add(sample, "must be more than 0", "1% of requests, or leave `tracing` out for none")
 
 
 def check_secrets(findings: Findings, secrets: Node) -> None:
