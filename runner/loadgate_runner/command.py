@@ -55,7 +55,7 @@ async def _serve(settings: Settings, plan: Plan, cgroup: Cgroup) -> NoReturn:
 def _maker(settings: Settings, plan: Plan, cgroup: Cgroup) -> Maker:
     count = settings.process_count(plan.processes, vus_of(plan, settings.identity.index))
     if count > 1:
-        return Processes(plan, settings, count)
+        return Processes(plan, settings, count, cgroup)
     surroundings = Surroundings(
         files=settings.files,
         environ=os.environ,

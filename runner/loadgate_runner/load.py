@@ -16,7 +16,7 @@ from loadgate.plan.share import Share
 from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
-from loadgate_runner.http import Client, Dns, Gate, Network
+from loadgate_runner.http import Client, Dns, Gate, Network, Shortage
 from loadgate_runner.journey import (
     BlockError,
     Context,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from loadgate.metrics import Health
     from loadgate.plan import Plan, PlanScenario
     from loadgate_runner.settings import Identity
     from loadgate_runner.telemetry.cgroup import Cgroup
@@ -82,14 +83,18 @@ class Load:
         allowance = Allowance.of(surroundings.cores, surroundings.memory_limit, part.processes)
         self._health = HealthMonitor(self._recorder, OwnProcess(surroundings.cgroup), allowance)
         self._gate = Gate(Targets(plan.allowed_targets), self._end_denied)
+        self._shortage = Shortage(lambda: self._recorder.judging)
         dns = plan.target.dns
-        self._network = Network(clock=self._clock, gate=self._gate, dns=Dns(dns.ttl, dns.select, dns.policy))
+        self._network = Network(
+            clock=self._clock, gate=self._gate, shortage=self._shortage, dns=Dns(dns.ttl, dns.select, dns.policy)
+        )
         self._context = self._make_context()
         self._stages: list[ScenarioStage] = []
         self._drives: list[Drive] = []
         self._alarm = Alarm(lambda: self._clock() / SECOND)
         self._stopped = False
         self._first_denied = ""
+        self._began_late = 0.0
 
     async def arm(self) -> None:
         """Compile every scenario, make the VUs that are to be there, and see that descriptors suffice."""
@@ -130,6 +135,7 @@ class Load:
         watching = asyncio.ensure_future(self._health.watch())
         try:
             await self._alarm.wait(begin / SECOND)
+            self._began_late = 0.0 if self._stopped else max(0, self._clock() - begin) / SECOND
             self._recorder.begin(origin, self._plan.warmup)
             self._health.sample()
             await self._drive(offset)
@@ -149,12 +155,23 @@ class Load:
     async def read(self, view: View) -> Reading:
         """What was measured so far."""
         measurement = await self._recorder.measure(slices=view.slices, warmup=view.warmup)
-        health = replace(self._health.health(), denied=self._gate.denied, first_denied=self._first_denied)
-        return Reading(measurement, health)
+        return Reading(measurement, self._with_own(self._health.health()))
 
     async def close(self) -> None:
         """Close what VUs left open."""
         self._network.close()
+
+    def _with_own(self, health: Health) -> Health:
+        """What isn't sampled but counted."""
+        return replace(
+            health,
+            began_late=self._began_late,
+            no_port=self._shortage.ports,
+            no_descriptor=self._shortage.descriptors,
+            no_buffer=self._shortage.buffers,
+            denied=self._gate.denied,
+            first_denied=self._first_denied,
+        )
 
     def _end_denied(self) -> None:
         """Load may not go where it is led: no verdict can come of it any more, so it ends."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from loadgate.plan import Plan
     from loadgate_runner.settings import Settings
+    from loadgate_runner.telemetry.cgroup import Cgroup
 
 END_SECONDS = 5.0
 """How long a process whose socket was closed may take to end before it is killed."""
@@ -35,10 +36,12 @@ END_SECONDS = 5.0
 class Child:
     """One load process."""
 
-    def __init__(self, number: int, of: int) -> None:
+    def __init__(self, number: int, of: int, cgroup: Cgroup) -> None:
         self.name = f"load process {number} of {of}"
         self._number = number
         self._of = of
+        self._cgroup = cgroup
+        self._killed_before = cgroup.oom_kills()
         self._process: asyncio.subprocess.Process | None = None
         self._asker: Asker | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -118,16 +121,18 @@ class Child:
         if self._process is None:
             return "not started"
         code = await self._process.wait()
+        if code == -signal.SIGKILL and self._cgroup.oom_kills() > self._killed_before:
+            return "SIGKILL: out of memory; raise spec.runners.resources.limits.memory or spec.runners.count"
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 class Processes:
     """A Maker by several processes. See maker.Maker."""
 
-    def __init__(self, plan: Plan, settings: Settings, count: int) -> None:
+    def __init__(self, plan: Plan, settings: Settings, count: int, cgroup: Cgroup) -> None:
         self._plan = plan
         self._settings = settings
-        self._children = [Child(number, count) for number in range(1, count + 1)]
+        self._children = [Child(number, count, cgroup) for number in range(1, count + 1)]
 
     async def arm(self) -> None:
         """Start all, and have each prepare its part."""

@@ -17,7 +17,7 @@ SHOP = "shop-e2e"
 FINAL = ("Passed", "Failed", "Inconclusive", "Aborted")
 
 # It is faults that are tested, not how fast a machine is that does everything at once.
-BUSY = ["LoopLag", "ScheduleSlip", "CPULimit"]
+BUSY = ["LoopLag", "ScheduleSlip", "CPULimit", "LateStart"]
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,

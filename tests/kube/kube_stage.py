@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kube_cluster import Kube
 
-BUSY = ["LoopLag", "ScheduleSlip", "CPULimit", "RateNotReached"]
+BUSY = ["LoopLag", "ScheduleSlip", "CPULimit", "RateNotReached", "LateStart"]
 """Doubts that a machine gives rise to that does everything at once; how fast it is isn't tested here."""
 
 LEFT_BEHIND = ("jobs,pods,secrets,configmaps", "-l", "app.kubernetes.io/managed-by=loadgate")

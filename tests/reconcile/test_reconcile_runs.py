@@ -601,7 +601,7 @@ def test_a_runner_that_is_told_too_late_puts_the_run_in_doubt(world: World) -> N
     status = world.settle()
     assert sorted(pod.offset > 0 for pod in world.ever) == [False, True]
     assert status["phase"] == "Inconclusive"
-    assert [doubt["reason"] for doubt in status["doubts"]] == ["RateNotReached"]
+    assert [doubt["reason"] for doubt in status["doubts"]] == ["LateStart"]
 
 
 def test_a_start_that_nobody_heard_of_is_planned_anew(world: World) -> None:

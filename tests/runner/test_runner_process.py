@@ -16,8 +16,11 @@ import pytest
 import zstandard
 from runner_processes import RUN, TOKEN, RunnerProcess, Target, plan_file, stalling_target, target
 
+from loadgate.api.conditions import DoubtReason
 from loadgate.control import LOG_PREFIX
 from loadgate.metrics import Snapshot
+from loadgate.plan import Plan
+from loadgate.verdict import doubts_of
 
 pytestmark = pytest.mark.processes
 
@@ -382,3 +385,18 @@ async def test_messages_of_others_are_refused(shop):
     assert (await runner.http.get("/start")).status_code == 405
     assert (await runner.http.get("/nowhere")).status_code == 404
     assert (await runner.get("/state"))["state"] == "Armed"
+
+
+async def test_a_runner_that_is_held_up_before_its_start_says_how_late_it_began(shop, tmp_path):
+    """Told to begin in 0.5 s and stopped for 1.5 s: it begins a second late, and says so; that alone is a doubt."""
+    runner = await shop([{**STEADY, "duration": "3s"}], "--processes", "1")
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.5)
+    runner.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(1.5)
+    runner.process.send_signal(signal.SIGCONT)
+    await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot")).content)
+    assert 0.9 < snapshot.health.began_late < 3
+    plan = Plan.decode((tmp_path / "plan.json").read_bytes())
+    assert DoubtReason.LateStart in [doubt.reason for doubt in doubts_of(plan, [snapshot])]

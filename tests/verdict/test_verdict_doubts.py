@@ -39,7 +39,12 @@ def test_a_healthy_run_has_no_doubt():
         ({"lag_p99": 0.05}, DoubtReason.LoopLag, "50ms", "spec.runners.resources"),
         ({"slip_p99": 0.05}, DoubtReason.ScheduleSlip, "50ms", "spec.runners.count"),
         ({"rss": 90_000, "memory_limit": 100_000}, DoubtReason.MemoryLimit, "90 kB of 100 kB", "limits.memory"),
+        ({"memory": 90_000, "memory_limit": 100_000, "rss": 1}, DoubtReason.MemoryLimit, "90 kB of 100 kB", "memory"),
+        ({"no_buffer": 2}, DoubtReason.MemoryLimit, "2", "limits.memory"),
         ({"fds": 90, "fd_limit": 100}, DoubtReason.FileDescriptors, "90 of 100", "ulimit -n"),
+        ({"no_descriptor": 1}, DoubtReason.FileDescriptors, "1", "1 connection failed; raise the limit"),
+        ({"no_port": 1}, DoubtReason.SourcePorts, "1", "target.connection.reuse"),
+        ({"began_late": 0.7}, DoubtReason.LateStart, "700ms", "run it again"),
         ({"labels_dropped": 1}, DoubtReason.LabelsOverflow, "1", "request.name"),
         ({"data_exhausted": 3}, DoubtReason.DataExhausted, "3", "add rows"),
     ],
@@ -50,7 +55,31 @@ def test_each_level_of_a_runners_health_is_a_doubt(health, reason, figure, remed
     assert (doubt.reason, doubt.figure) == (reason, figure)
     assert doubt.message.startswith("runner 0")
     assert remedy in doubt.message
-    assert doubt.flattering is (reason is DoubtReason.DataExhausted)
+    assert doubt.flattering is (reason in {DoubtReason.DataExhausted, DoubtReason.LateStart})
+
+
+def test_memory_that_is_shared_counts_once():
+    """Where the control group says what is charged, the processes' resident memory, added up, is no doubt."""
+    assert of_health(memory=89, memory_limit=100, rss=120) == []
+
+
+def test_a_limit_that_was_met_is_one_doubt():
+    """Connections that failed say more than that the limit is near."""
+    (doubt,) = of_health(fds=100, fd_limit=100, no_descriptor=7)
+    assert doubt.figure == "7"
+    (doubt,) = of_health(memory=99, memory_limit=100, no_buffer=7)
+    assert doubt.figure == "99 B of 100 B"
+
+
+@pytest.mark.parametrize(("late", "doubted"), [(0.25, False), (0.6, False), (0.61, True)])
+def test_a_late_start_matters_from_a_hundredth_of_the_run_on(late, doubted):
+    """Of 60 s 0.6 s may be missing, and of the shortest run 0.25 s."""
+    assert bool(of_health(began_late=late)) is doubted
+    short = plan(open_model(10, 1.0)).model_copy(update={"duration": 1.0})
+    whole = iterations(measured(1.0, a=[1]), completed=10)
+    assert reasons(doubts_of(short, [snapshot(whole, elapsed=1.0, began_late=late)])) == [DoubtReason.LateStart] * (
+        late > 0.25
+    )
 
 
 @pytest.mark.parametrize("health", [{"rss": 10**9}, {"fds": 10**6}])
@@ -262,10 +291,12 @@ def test_every_message_says_what_happened_and_what_to_change():
         "throttled_ratio": 0.31,
         "lag_p99": 0.08,
         "slip_p99": 0.09,
+        "began_late": 1.5,
         "rss": 95,
         "memory_limit": 100,
         "fds": 95,
         "fd_limit": 100,
+        "no_port": 4,
         "data_exhausted": 3,
         "labels_dropped": 4,
     }
@@ -282,6 +313,8 @@ def test_every_message_says_what_happened_and_what_to_change():
         "the rate to what the target can answer",
         "RateNotReached": "scenario main: 550 of 600 iterations that were asked for began; give the runners more CPU or "
         "add runners (spec.runners.count)",
+        "LateStart": "runner 0 began 1.5s late because it was held up, and its load until then is missing; give the runners "
+        "CPU of their own (spec.runners.resources) and run it again",
         "ScriptFailed": "scenario main: 100 of 500 iterations ended by an error of the journey itself, so what came after "
         "it was not measured; the runner's log has the traceback",
         "LoopLag": "runner 0's event loop lagged by 80ms (p99), which is in the times it measured; give it more CPU "
@@ -294,6 +327,8 @@ def test_every_message_says_what_happened_and_what_to_change():
         "spec.runners.count",
         "FileDescriptors": "runner 0 came close to its limit of open files; raise the limit (ulimit -n) or "
         "spec.runners.count",
+        "SourcePorts": "runner 0 found no free port of its own for 4 connections, which failed; raise spec.runners.count, "
+        "keep connections (target.connection.reuse: always), or widen net.ipv4.ip_local_port_range of the pods",
         "DataExhausted": "runner 0 ran out of unique data rows, which ended 3 of its VUs early; add rows, or use order: "
         "sequential",
         "LabelsOverflow": 'runner 0 met more names and tags than it keeps apart, and put 4 of them together as "other"; '
@@ -306,11 +341,13 @@ def test_every_message_says_what_happened_and_what_to_change():
         "DroppedIterations": "9.09%",
         "RateNotReached": "91.67%",
         "ScriptFailed": "20%",
+        "LateStart": "1.5s",
         "LoopLag": "80ms",
         "ScheduleSlip": "90ms",
         "CPULimit": "97%",
         "MemoryLimit": "95 B of 100 B",
         "FileDescriptors": "95 of 100",
+        "SourcePorts": "4",
         "DataExhausted": "3",
         "LabelsOverflow": "4",
     }

@@ -48,7 +48,15 @@ def test_the_table_of_verdicts(limits, doubts, outcome):
 
 def test_less_load_is_what_explains_a_small_amount_of_work():
     """Every doubt that means less load keeps a broken volume from counting; any other flattering one doesn't."""
-    less = {"DroppedIterations", "RateNotReached", "DeadlineExceeded", "DataExhausted", "ScriptFailed", "Interrupted"}
+    less = {
+        "DroppedIterations",
+        "RateNotReached",
+        "LateStart",
+        "DeadlineExceeded",
+        "DataExhausted",
+        "ScriptFailed",
+        "Interrupted",
+    }
     for reason in DoubtReason:
         found = decide([LITTLE], [Doubt(reason, "why", "1", flattering=True)]).outcome
         assert found is (Outcome.Inconclusive if reason.value in less else Outcome.Failed)

@@ -174,7 +174,7 @@ def load_test(target, *scenarios, runners=1, processes=1, annotations=None, **sp
             "runners": {"count": runners, "processes": processes},
             "scenarios": list(scenarios) or [scenario()],
             # The machine that tests run on may be busy with something else, which isn't what they are about.
-            "tolerateDoubts": ["LoopLag", "ScheduleSlip", "CPULimit"],
+            "tolerateDoubts": ["LoopLag", "ScheduleSlip", "CPULimit", "LateStart"],
             **spec,
         },
     }

@@ -24,8 +24,10 @@ class SnapshotError(ValueError):
 class Health:
     """A runner's own state over the judged time: was it the target, or was it us?
 
-    Ratios are of what the runner is allowed (1.0 = all of it); times are seconds, memory bytes. `denied` connections,
-    which load may not make, count from the very start; `first_denied` says of the first of them why.
+    Ratios are of what the runner is allowed (1.0 = all of it); times are seconds, memory bytes. `memory` is what counts
+    against the memory limit, 0 where that isn't known. `began_late` is how much later than told the load began.
+    `no_port`, `no_descriptor` and `no_buffer` are connections that couldn't be made here for want of one. `denied`
+    connections, which load may not make, count from the very start; `first_denied` says of the first of them why.
     """
 
     cpu_ratio: float = 0.0
@@ -35,7 +37,9 @@ class Health:
     lag_max: float = 0.0
     slip_p99: float = 0.0
     slip_max: float = 0.0
+    began_late: float = 0.0
     rss: int = 0
+    memory: int = 0
     memory_limit: int = 0
     fds: int = 0
     fd_limit: int = 0
@@ -43,6 +47,9 @@ class Health:
     processes: int = 1
     labels_dropped: int = 0
     data_exhausted: int = 0
+    no_port: int = 0
+    no_descriptor: int = 0
+    no_buffer: int = 0
     denied: int = 0
     first_denied: str = ""
 

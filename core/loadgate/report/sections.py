@@ -228,7 +228,9 @@ def _runner_cells(runner: RunnerFacts) -> list[Markup]:
         format_ratio(health.throttled_ratio),
         format_duration(health.lag_p99),
         format_duration(health.slip_p99),
-        _of(format_bytes(health.rss), format_bytes(health.memory_limit) if health.memory_limit else ""),
+        _of(
+            format_bytes(health.memory or health.rss), format_bytes(health.memory_limit) if health.memory_limit else ""
+        ),
         _of(str(health.fds), str(health.fd_limit) if health.fd_limit else ""),
     ]
     plain = [tag("td", runner.state), tag("td", runner.node or rows.NONE)]

@@ -7,6 +7,7 @@ from loadgate.verdict.doubts import (
     denied_sentence,
     doubts_of,
     interrupted,
+    late_start,
     setup_failed,
     start_deadline_exceeded,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "judge_budget",
     "judge_threshold",
     "judge_thresholds",
+    "late_start",
     "live_abort",
     "select_budgets",
     "setup_failed",

@@ -37,6 +37,12 @@ REACHED_SHARE = 0.99
 Start and end of a run cost a few; one in a hundred is load that the target was spared.
 """
 
+LATE_SHARE = 0.01
+"""Of the run, how much may be over before a runner begins; as for iterations, it is load that the target was spared."""
+
+LATE_SECONDS = 0.25
+"""A delay of the start that is let pass however short the run is: what a busy machine may hold a process up by."""
+
 LAG_SECONDS = 0.050
 """An event loop's lag (p99) from which on its timings are doubted: it is added to every time that is measured.
 
@@ -60,7 +66,11 @@ MEMORY_SHARE = 0.90
 """Of the memory limit: what is left is what the kernel wants for sockets, and beyond it the runner is killed."""
 
 FD_SHARE = 0.90
-"""Of the open files: near the limit new connections fail, and the target is blamed for it."""
+"""Of the open files: near the limit new connections fail, and the target is blamed for it.
+
+Of connections that fail for want of something that is ours (a descriptor, a port, a buffer) one is enough for a doubt:
+it is a failed request that the target never heard of.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ LESS_LOAD = frozenset(
     {
         DoubtReason.DroppedIterations,
         DoubtReason.RateNotReached,
+        DoubtReason.LateStart,
         DoubtReason.DeadlineExceeded,
         DoubtReason.DataExhausted,
         DoubtReason.ScriptFailed,
@@ -117,6 +128,7 @@ def doubts_of(
         *_absent(lost, silent, plan.runners),
         *_unfinished(snapshots, cut=cut),
         *_load(plan, merged, elapsed, cut=cut),
+        *_starts(snapshots, plan.duration),
         *_health(snapshots, merged),
     ]
 
@@ -256,6 +268,24 @@ def _script_failed(scenario: PlanScenario, failed: int, begun: int) -> Doubt:
     return Doubt(DoubtReason.ScriptFailed, message, format_ratio(failed / begun), True)
 
 
+def _starts(snapshots: Sequence[Snapshot], duration: float) -> Iterator[Doubt]:
+    for snapshot in snapshots:
+        late = snapshot.health.began_late
+        if late > max(LATE_SECONDS, LATE_SHARE * duration):
+            yield late_start(
+                f"runner {snapshot.runner} began {format_duration(late)} late because it was held up", late
+            )
+
+
+def late_start(who: str, late: float) -> Doubt:
+    """A runner's load began so many seconds late; `who` says whose, and why."""
+    message = (
+        f"{who}, and its load until then is missing; give the runners CPU of their own "
+        "(spec.runners.resources) and run it again"
+    )
+    return Doubt(DoubtReason.LateStart, message, format_duration(late), flattering=True)
+
+
 def _health(snapshots: Sequence[Snapshot], measurement: Measurement) -> Iterator[Doubt]:
     p95 = seconds_at(measurement.select_requests().duration, 0.95) or 0.0
     for snapshot in snapshots:
@@ -286,15 +316,41 @@ def _limits(who: str, health: Health) -> Iterator[Doubt]:
             "raise spec.runners.resources.limits.cpu or spec.runners.count"
         )
         yield Doubt(DoubtReason.CPULimit, message, used if health.cpu_ratio >= CPU_SHARE else f"{throttled} throttled")
-    if health.memory_limit and health.rss >= MEMORY_SHARE * health.memory_limit:
-        message = (
-            f"{who} came close to its memory limit; raise spec.runners.resources.limits.memory or spec.runners.count"
-        )
-        figure = f"{format_bytes(health.rss)} of {format_bytes(health.memory_limit)}"
-        yield Doubt(DoubtReason.MemoryLimit, message, figure)
-    if health.fd_limit and health.fds >= FD_SHARE * health.fd_limit:
-        message = f"{who} came close to its limit of open files; raise the limit (ulimit -n) or spec.runners.count"
+    yield from _memory(who, health)
+    yield from _connections(who, health)
+
+
+def _memory(who: str, health: Health) -> Iterator[Doubt]:
+    more = "raise spec.runners.resources.limits.memory or spec.runners.count"
+    used = health.memory or health.rss
+    if health.memory_limit and used >= MEMORY_SHARE * health.memory_limit:
+        figure = f"{format_bytes(used)} of {format_bytes(health.memory_limit)}"
+        yield Doubt(DoubtReason.MemoryLimit, f"{who} came close to its memory limit; {more}", figure)
+    elif health.no_buffer:
+        message = f"{who} found no memory for {_connections_of(health.no_buffer)}, which failed; {more}"
+        yield Doubt(DoubtReason.MemoryLimit, message, str(health.no_buffer))
+
+
+def _connections(who: str, health: Health) -> Iterator[Doubt]:
+    more = "raise the limit (ulimit -n) or spec.runners.count"
+    if health.no_descriptor:
+        failed = _connections_of(health.no_descriptor)
+        message = f"{who} had all the files open that it may, so {failed} failed; {more}"
+        yield Doubt(DoubtReason.FileDescriptors, message, str(health.no_descriptor))
+    elif health.fd_limit and health.fds >= FD_SHARE * health.fd_limit:
+        message = f"{who} came close to its limit of open files; {more}"
         yield Doubt(DoubtReason.FileDescriptors, message, f"{health.fds} of {health.fd_limit}")
+    if health.no_port:
+        message = (
+            f"{who} found no free port of its own for {_connections_of(health.no_port)}, which failed; raise "
+            "spec.runners.count, keep connections (target.connection.reuse: always), or widen "
+            "net.ipv4.ip_local_port_range of the pods"
+        )
+        yield Doubt(DoubtReason.SourcePorts, message, str(health.no_port))
+
+
+def _connections_of(count: int) -> str:
+    return f"{count} connection{'s' if count > 1 else ''}"
 
 
 def _losses(who: str, health: Health) -> Iterator[Doubt]:

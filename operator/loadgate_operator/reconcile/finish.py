@@ -14,7 +14,7 @@ from loadgate.api.units import format_duration
 from loadgate.metrics import Health, merge_all
 from loadgate.plan import compile_plan, planned_iterations
 from loadgate.report.result import Result, RunFacts, RunnerFacts
-from loadgate.verdict import Doubt, doubts_of, judge, summarise
+from loadgate.verdict import Doubt, doubts_of, judge, late_start, summarise
 from loadgate_operator.manifests import names
 from loadgate_operator.reconcile import summarise as rows
 from loadgate_operator.reconcile.clock import moment
@@ -183,14 +183,12 @@ def _doubts(plan: Plan, runners: Sequence[Runner], ledger: Ledger, silent_after:
     named = {r.index: f"runner {r.index} ({r.why})" for r in lost}
     silent = [named[r.index] for r in lost if r.answer and r.answer.silent_for > silent_after]
     gone = [name for name in named.values() if name not in silent]
-    late = [_late(index, seconds) for index, seconds in ledger.late if seconds > tolerance(ledger.duration)]
+    late = [
+        late_start(f"runner {index} was told up to {format_duration(seconds)} late to begin", seconds)
+        for index, seconds in ledger.late
+        if seconds > tolerance(ledger.duration)
+    ]
     return [*doubts_of(plan, finished, lost=gone, silent=silent, cut=ledger.end is not None), *late]
-
-
-def _late(index: int, seconds: float) -> Doubt:
-    by = format_duration(seconds)
-    message = f"runner {index} was started up to {by} late, and its load until then is missing; run it again"
-    return Doubt(DoubtReason.RateNotReached, message, by, flattering=True)
 
 
 def job_deleted(run: str, runners: int) -> Doubt:

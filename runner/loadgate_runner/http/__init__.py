@@ -43,6 +43,7 @@ from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request, header_line, prepare
 from loadgate_runner.http.response import Response
 from loadgate_runner.http.settings import TLS, Dns, Keeping, Limits, Options, Proxy, Timeouts
+from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.stream import Opening
 from loadgate_runner.http.tls import tls_fault
 from loadgate_runner.http.urls import Origin, encode_component, encode_path, encode_query, locate
@@ -74,6 +75,7 @@ __all__ = [
     "Received",
     "Request",
     "Response",
+    "Shortage",
     "Socket",
     "Timeouts",
     "Wish",

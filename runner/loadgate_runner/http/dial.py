@@ -14,6 +14,7 @@ from loadgate_runner.http.gate import Gate, SocketAddress
 from loadgate_runner.http.proxy import Relay, through
 from loadgate_runner.http.resolve import Lookup, Resolve
 from loadgate_runner.http.settings import Proxy, Timeouts
+from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
 
@@ -41,6 +42,7 @@ class Dialer:
     clock: Callable[[], int]
     resolve: Lookup
     gate: Gate
+    shortage: Shortage
     origin: Origin
     tls: Resumption | None
     server_name: str | None
@@ -115,8 +117,7 @@ class Dialer:
             raise RequestFailed(Failure.DNS, message)
         self.gate.admit_all(host, found)
 
-    @staticmethod
-    async def _find(where: Origin, resolve: Resolve) -> list[SocketAddress]:
+    async def _find(self, where: Origin, resolve: Resolve) -> list[SocketAddress]:
         """What is written, or what the name means."""
         written = _literal(where.host, where.port)
         if written is not None:
@@ -124,6 +125,8 @@ class Dialer:
         try:
             return await resolve(where.host, where.port)
         except (OSError, UnicodeError) as fault:
+            if isinstance(fault, OSError):
+                self.shortage.note(fault)
             raise RequestFailed(Failure.DNS, f"{where.host}: {in_words(fault)}") from fault
 
     async def _connect(self, addresses: list[SocketAddress], until: float | None) -> socket.socket:
@@ -138,6 +141,7 @@ class Dialer:
                     return await self._connect_to(family, address)
             except OSError as fault:  # TimeoutError is one: the share is over, or the network says so
                 if last:
+                    self.shortage.note(fault)
                     raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
         raise RequestFailed(Failure.DNS, f"{self._whom}: the name has no address")
 

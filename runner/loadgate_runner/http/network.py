@@ -10,6 +10,7 @@ from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
 from loadgate_runner.http.settings import TLS, Dns, Limits, Way
+from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.tls import Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
@@ -17,7 +18,7 @@ from loadgate_runner.http.watchdog import Watchdog
 
 
 class Network:
-    """One per process and run. The clock gives nanoseconds from any zero; `limits` and `gate` hold for every VU."""
+    """One per process and run, for every VU of it. The clock gives nanoseconds from any zero."""
 
     def __init__(  # noqa: PLR0913 - all have a default
         self,
@@ -26,6 +27,7 @@ class Network:
         limits: Limits | None = None,
         *,
         gate: Gate | None = None,
+        shortage: Shortage | None = None,
         resolve: Resolve | None = None,
         dns: Dns | None = None,
     ) -> None:
@@ -33,6 +35,7 @@ class Network:
         self.clock = clock
         self.limits = limits or Limits()
         self.gate = gate or Gate()
+        self.shortage = shortage or Shortage()
         self._resolve = Lookup(resolve or system_resolver(self.loop), dns or Dns())
         self.turn = Turn(self.loop)
         self.watchdog = Watchdog(self.loop, clock)
@@ -58,6 +61,7 @@ class Network:
             self.clock,
             self._resolve,
             self.gate,
+            self.shortage,
             origin,
             resumption,
             server_name,

@@ -1,4 +1,7 @@
-"""What the kernel lets this process have: CPU quota, throttling and memory limit of its control group, v2 or v1."""
+"""What the kernel lets this process have: CPU quota, throttling, memory and its limit of its control group, v2 or v1.
+
+Files and their meaning: the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +45,35 @@ class Cgroup:
 
     def memory_limit(self) -> int:
         """The smallest memory limit of all groups in bytes; 0 when there is none."""
-        limits = (_number(folder, "memory.max") or _number(folder, "memory.limit_in_bytes") for folder in self.memory)
-        return int(min((limit for limit in limits if limit and limit < _UNLIMITED_V1), default=0))
+        return min((limit for folder in self.memory if (limit := _limit(folder))), default=0)
+
+    def charged(self) -> int:
+        """Bytes that count against that limit, as the kubelet counts them; 0 when there is no limit.
+
+        It is what the kernel charges the group, with sockets' buffers and shared pages once, less the cached files
+        that it gives up before it ends anyone.
+        """
+        folder = min((folder for folder in self.memory if _limit(folder)), key=_limit, default=None)
+        if folder is None:
+            return 0
+        charged = _number(folder, "memory.current") or _number(folder, "memory.usage_in_bytes") or 0
+        stat = _pairs(folder / "memory.stat")
+        # v1 has a group's own pages by that name, and those of the groups within it too by the other.
+        return max(0, int(charged) - stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+
+    def oom_kills(self) -> int:
+        """How many processes of our own group the kernel has ended for lack of memory; 0 where that can't be told."""
+        counts = (
+            _pairs(folder / name) for folder in self.memory[:1] for name in ("memory.events", "memory.oom_control")
+        )
+        return max((pairs.get("oom_kill", 0) for pairs in counts), default=0)
 
     def throttling(self) -> tuple[int, int]:
         """Periods that the innermost group with a quota has had, and in how many of them it was held back."""
         for folder in self.cpu:
             if _quota(folder) is not None:
-                pairs = (line.partition(" ") for line in _text(folder / "cpu.stat").splitlines())
-                stat = {key: value for key, _, value in pairs}
-                return int(stat.get("nr_periods", 0)), int(stat.get("nr_throttled", 0))
+                stat = _pairs(folder / "cpu.stat")
+                return stat.get("nr_periods", 0), stat.get("nr_throttled", 0)
         return 0, 0
 
 
@@ -73,6 +95,18 @@ def _quota(folder: Path) -> float | None:
         return int(quota) / int(period or 100_000)
     old = _number(folder, "cpu.cfs_quota_us")
     return old / (_number(folder, "cpu.cfs_period_us") or 100_000) if old and old > 0 else None
+
+
+def _limit(folder: Path) -> int:
+    """A group's own memory limit in bytes; 0 when it has none."""
+    limit = _number(folder, "memory.max") or _number(folder, "memory.limit_in_bytes") or 0
+    return int(limit) if limit < _UNLIMITED_V1 else 0
+
+
+def _pairs(path: Path) -> dict[str, int]:
+    """A file of names and whole numbers, one pair a line; without those that are something else."""
+    lines = (line.partition(" ") for line in _text(path).splitlines())
+    return {name: int(value) for name, _, value in lines if value.isdigit()}
 
 
 def _number(folder: Path, name: str) -> float | None:

@@ -148,10 +148,16 @@ _HEALTH = (
     ("throttled_ratio", "loadgate_runner_cpu_throttled_ratio", "Scheduler periods in which the quota held us back."),
     ("cores", "loadgate_runner_cpu_cores", "Cores that this runner may use."),
     ("rss", "loadgate_runner_memory_bytes", "Resident memory."),
+    (
+        "memory",
+        "loadgate_runner_memory_charged_bytes",
+        "Memory that counts against the limit; 0 where that isn't known.",
+    ),
     ("memory_limit", "loadgate_runner_memory_limit_bytes", "Memory limit; 0 for none."),
     ("fds", "loadgate_runner_open_fds", "Open file descriptors of the fullest process."),
     ("fd_limit", "loadgate_runner_max_fds", "File descriptors that a process may open."),
     ("processes", "loadgate_runner_processes", "Processes that make load."),
+    ("began_late", "loadgate_runner_began_late_seconds", "How much later than told the load began."),
 )
 _DELAYS = (
     ("lag", "loadgate_runner_loop_lag_seconds", "How late the event loop was, in the judged time."),
@@ -173,6 +179,13 @@ def _health(snapshot: Snapshot) -> Iterator[str]:
     yield _family("loadgate_runner_labels_dropped_total", "counter", help_, {(): health.labels_dropped})
     help_ = "Connections that weren't tried since load may not go there."
     yield _family("loadgate_runner_connections_denied_total", "counter", help_, {(): health.denied})
+    help_ = "Connections that couldn't be made for want of something on our own side."
+    wanting: dict[Labels, float] = {
+        (("of", "port"),): health.no_port,
+        (("of", "descriptor"),): health.no_descriptor,
+        (("of", "buffer"),): health.no_buffer,
+    }
+    yield _family("loadgate_runner_connections_wanting_total", "counter", help_, wanting)
     help_ = "VUs that ended since a unique data source had no row left for them."
     yield _family("loadgate_runner_data_exhausted_total", "counter", help_, {(): health.data_exhausted})
 

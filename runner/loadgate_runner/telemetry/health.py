@@ -38,6 +38,9 @@ class Probe(Protocol):
     def rss(self) -> int:
         """Resident memory in bytes."""
 
+    def memory(self) -> int:
+        """Bytes that count against the memory limit; 0 when there is none."""
+
     def fds(self) -> int:
         """Open file descriptors."""
 
@@ -76,6 +79,10 @@ class OwnProcess:
         """Resident memory."""
         return int(self._process.memory_info().rss)
 
+    def memory(self) -> int:
+        """As the control group is charged, with all its processes."""
+        return self._cgroup.charged()
+
     def fds(self) -> int:
         """Open file descriptors."""
         return self._process.num_fds()
@@ -105,6 +112,7 @@ class HealthMonitor:
         self._last: _Reading | None = None
         self._cpu_max = 0.0
         self._rss_max = 0
+        self._memory_max = 0
         self._fds_max = 0
 
     async def watch(self) -> None:
@@ -127,6 +135,7 @@ class HealthMonitor:
             self._cpu_max = max(self._cpu_max, self._cpu(self._last, reading))
         self._last = reading
         self._rss_max = max(self._rss_max, self._probe.rss())
+        self._memory_max = max(self._memory_max, self._probe.memory())
         self._fds_max = max(self._fds_max, self._probe.fds())
 
     def health(self) -> Health:
@@ -141,6 +150,7 @@ class HealthMonitor:
             slip_p99=_seconds(self._recorder.slip, 0.99),
             slip_max=self._recorder.slip.maximum / 1e6,
             rss=self._rss_max or self._probe.rss(),
+            memory=self._memory_max or self._probe.memory(),
             memory_limit=self._allowance.memory_limit,
             fds=self._fds_max or self._probe.fds(),
             fd_limit=self._allowance.fd_limit,
@@ -159,8 +169,14 @@ class HealthMonitor:
         return round((after.cpu - before.cpu) / elapsed / self._allowance.cores, 4)
 
 
-_WORST = ("cpu_ratio", "cpu_ratio_max", "throttled_ratio", "lag_p99", "lag_max", "slip_p99", "slip_max")
-_TOTAL = ("rss", "memory_limit", "labels_dropped", "data_exhausted", "denied", "cores")
+_WORST = (
+    *("cpu_ratio", "cpu_ratio_max", "throttled_ratio", "lag_p99", "lag_max", "slip_p99", "slip_max", "began_late"),
+    "memory",  # of the control group, which is one for all
+)
+_TOTAL = (
+    *("rss", "memory_limit", "labels_dropped", "data_exhausted", "denied", "cores"),
+    *("no_port", "no_descriptor", "no_buffer"),
+)
 
 
 def combine(parts: Sequence[Health]) -> Health:

@@ -1,4 +1,8 @@
-"""How late the event loop is: a timer that looks at the clock when it fires."""
+"""How late the event loop is: a timer that looks at the clock when it fires.
+
+Looks that fall due while the loop is held don't take place. Each counts all the same, with the time that it would have
+waited: else a loop, or a whole process, that stood still for three seconds would show in one look of hundreds.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
 
 PERIOD = 0.05
 """Seconds between two looks: often enough to meet a stall of 50 ms, seldom enough to cost nothing."""
+
+_EVERY = round(PERIOD * 1e9)
 
 RESOLUTION = 1_000_000
 """Nanoseconds. Loops count in whole milliseconds, so lateness within one is no lag."""
@@ -29,7 +35,7 @@ class LagSampler:
 
     def start(self) -> None:
         """Begin to look."""
-        self._expected = self._clock() + round(PERIOD * 1e9)
+        self._expected = self._clock() + _EVERY
         self._timer = asyncio.get_running_loop().call_later(PERIOD, self._look)
 
     def stop(self) -> None:
@@ -41,4 +47,6 @@ class LagSampler:
         late = self._clock() - self._expected - RESOLUTION
         if self._judging():
             self.lag.record(max(0, late // 1000))
+            for missed in range(late - _EVERY, 0, -_EVERY):
+                self.lag.record(missed // 1000)
         self.start()
