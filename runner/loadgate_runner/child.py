@@ -21,8 +21,9 @@ from loadgate_runner.limits import raise_descriptor_limit
 from loadgate_runner.load import Load, Part, Surroundings
 from loadgate_runner.log import log
 from loadgate_runner.maker import ArmError, LoadError, Maker, View
-from loadgate_runner.pipe import Answerer, Pipe
+from loadgate_runner.pipe import Answerer, LostError, Pipe
 from loadgate_runner.settings import Identity
+from loadgate_runner.sharing import shared_rows
 from loadgate_runner.telemetry.cgroup import Cgroup
 
 REFUSALS = (ArmError, BlockError, LoadError)
@@ -42,7 +43,10 @@ def main() -> None:
 
 async def _serve(end: socket.socket) -> NoReturn:
     pipe = await Pipe.over(end)
-    hello = await pipe.receive()
+    try:
+        hello = await pipe.receive()
+    except LostError:  # the parent had no use for us: what it was to read for us isn't there
+        orphan.leave(0)
     part = Part(identity=Identity(**hello["identity"]), process=hello["process"], processes=hello["processes"])
     surroundings = Surroundings(
         files=Path(hello["files"]),
@@ -51,6 +55,7 @@ async def _serve(end: socket.socket) -> NoReturn:
         cores=hello["cores"],
         memory_limit=hello["memory_limit"],
         log=lambda message: log(f"process {part.process}: {message}"),
+        rows=shared_rows(hello["rows"]),
     )
     load = Load(Plan.decode(hello["plan"]), part, surroundings)
     await Answerer(pipe, partial(_answer, load)).serve(REFUSALS)

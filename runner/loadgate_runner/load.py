@@ -7,7 +7,7 @@ import json
 import random
 import time
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from loadgate.metrics import Health
     from loadgate.plan import Plan, PlanScenario
+    from loadgate_runner.journey import Rows
     from loadgate_runner.settings import Identity
     from loadgate_runner.telemetry.cgroup import Cgroup
 
@@ -69,6 +70,8 @@ class Surroundings:
     cores: float
     memory_limit: int
     log: Callable[[str], None]
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+    """Of the plan's data, what another process has read for this one."""
 
 
 class Load:
@@ -233,6 +236,7 @@ class Load:
             log=self._surroundings.log,
             seed=seed,
             share=Share.of(identity.index, self._plan.runners).divide(part.process, part.processes),
+            shared=self._surroundings.rows,
         )
 
 

@@ -20,10 +20,11 @@ from loadgate.metrics import Health, Measurement, merge_all
 from loadgate_runner.journey import BlockError
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
 from loadgate_runner.pipe import Asker, LostError, Pipe, RefusedError
+from loadgate_runner.sharing import SharedRows
 from loadgate_runner.telemetry.health import combine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from loadgate.plan import Plan
     from loadgate_runner.settings import Settings
@@ -43,12 +44,13 @@ class Child:
         self._cgroup = cgroup
         self._killed_before = cgroup.oom_kills()
         self._process: asyncio.subprocess.Process | None = None
+        self._pipe: Pipe | None = None
         self._asker: Asker | None = None
         self._listening: asyncio.Task[None] | None = None
         self._last: Reading | None = None
 
-    async def start(self, plan: Plan, settings: Settings) -> None:
-        """Start it, and tell it what it is."""
+    async def start(self, descriptors: Iterable[int]) -> None:
+        """Start it, with files of ours that it is to have open too."""
         ours, theirs = socket.socketpair()
         environ = {name: value for name, value in os.environ.items() if name != "LOADGATE_TOKEN"}
         arguments = ("-m", "loadgate_runner.child", str(theirs.fileno()), str(os.getpid()))
@@ -56,15 +58,20 @@ class Child:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *arguments,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 env=environ,
                 # A terminal's Ctrl-C is for the parent, which tells the others what it means.
                 start_new_session=True,
             )
-        pipe = await Pipe.over(ours)
-        pipe.send(
+        self._pipe = await Pipe.over(ours)
+
+    def tell_who(self, plan: Plan, settings: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell it what it is, which it waits for. `rows` are what `SharedRows.fill` gives."""
+        if self._pipe is None:
+            return
+        self._pipe.send(
             {
                 "plan": plan.encode().decode(),
                 "identity": asdict(settings.identity),
@@ -73,9 +80,10 @@ class Child:
                 "files": str(settings.files),
                 "cores": settings.cores,
                 "memory_limit": settings.memory_limit,
+                "rows": list(rows),
             }
         )
-        self._asker = Asker(pipe)
+        self._asker = Asker(self._pipe)
         self._listening = asyncio.ensure_future(self._asker.listen())
 
     async def ask(self, what: str, **details: Any) -> Any:
@@ -105,8 +113,8 @@ class Child:
 
     async def close(self) -> None:
         """End it, at once."""
-        if self._asker is not None:
-            self._asker.close()
+        if self._pipe is not None:
+            self._pipe.close()
         if self._process is not None:
             try:
                 async with asyncio.timeout(END_SECONDS):
@@ -137,8 +145,7 @@ class Processes:
     async def arm(self) -> None:
         """Start all, and have each prepare its part."""
         try:
-            for child in self._children:
-                await child.start(self._plan, self._settings)
+            await self._start()
         except OSError as error:
             raise ArmError(f"cannot start a load process: {error.strerror or error}") from error
         ended = await asyncio.gather(*(child.ask("arm") for child in self._children), return_exceptions=True)
@@ -146,6 +153,17 @@ class Processes:
         faults = dict.fromkeys(str(error) for error in ended if isinstance(error, BaseException))
         if faults:
             raise ArmError("; ".join(faults))
+
+    async def _start(self) -> None:
+        shared = SharedRows(self._plan)
+        try:
+            for child in self._children:
+                await child.start(shared.descriptors.values())
+            rows = await asyncio.to_thread(shared.fill, self._settings.files)
+            for child in self._children:
+                child.tell_who(self._plan, self._settings, rows)
+        finally:
+            shared.close()
 
     async def run_block(self, name: str, setup: Mapping[str, Any]) -> dict[str, Any]:
         """The first process does it."""

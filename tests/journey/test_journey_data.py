@@ -65,13 +65,14 @@ def test_a_source_without_rows_is_refused():
         ("a,b\n1,2\n", [{"a": "1", "b": "2"}]),
         ('\ufeffa,b\r\n"x, y","l1\nl2"\r\n3,4', [{"a": "x, y", "b": "l1\nl2"}, {"a": "3", "b": "4"}]),
         ("a\n\n1\n", [{"a": "1"}]),
+        ("a,b\nx\u2028y\x0cz,2\n", [{"a": "x\u2028y\x0cz", "b": "2"}]),
     ],
 )
 def test_a_csv_file_gives_rows_of_texts(tmp_path, text, expected):
-    """Quoted fields, line ends of either kind, a byte order mark."""
+    """Quoted fields, line ends of either kind and no others, a byte order mark."""
     path = tmp_path / "rows.csv"
     path.write_bytes(text.encode())
-    assert read_csv(path) == expected
+    assert list(read_csv(path)) == expected
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1\n", b"a,b\n1,2,3\n", b'a\n"x', b"a\n\xff\n"])
@@ -87,7 +88,7 @@ def test_a_json_file_gives_rows(tmp_path):
     """Of any values."""
     path = tmp_path / "rows.json"
     path.write_text('[{"a": 1}, {"a": [2]}]')
-    assert read_json(path) == [{"a": 1}, {"a": [2]}]
+    assert list(read_json(path)) == [{"a": 1}, {"a": [2]}]
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[1]", "null"])

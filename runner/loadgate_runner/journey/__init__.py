@@ -4,7 +4,9 @@
 """
 
 from .context import Context
+from .data import read_rows
 from .errors import BlockError, JourneyError
+from .rows import Description, Rows, nameless_file
 from .scenario import check_block, compile_scenario, redacted, run_block
 from .vu import VU, Journey, Outcome
 
@@ -12,11 +14,15 @@ __all__ = [
     "VU",
     "BlockError",
     "Context",
+    "Description",
     "Journey",
     "JourneyError",
     "Outcome",
+    "Rows",
     "check_block",
     "compile_scenario",
+    "nameless_file",
+    "read_rows",
     "redacted",
     "run_block",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from loadgate.plan.document import Plan, PlanData
 
     from .ports import Clock, Recorder, Sender, Sleep
+    from .rows import Row, Rows
 
 
 @dataclass
@@ -36,17 +37,19 @@ class Context:
     share: Share = field(default_factory=Share)
     setup: dict[str, Any] = field(default_factory=dict)
     """What the setup block extracted; filled before the first iteration."""
+    shared: Mapping[str, Rows] = field(default_factory=dict)
+    """Rows of data files that another process has read for us, by the source's name."""
     _sources: dict[str, Source] = field(default_factory=dict)
 
     def sources(self, plan: Plan) -> Mapping[str, Source]:
         """The plan's data, read once: scenarios share the rows that are left of a `unique` source."""
         for name in plan.data.keys() - self._sources.keys():
             described = plan.data[name]
-            self._sources[name] = Source(name, self._rows(described), described.order, self.share)
+            rows = self.shared[name] if name in self.shared else self._rows(described)
+            self._sources[name] = Source(name, rows, described.order, self.share)
         return self._sources
 
-    def _rows(self, described: PlanData) -> list[data.Row]:
+    def _rows(self, described: PlanData) -> Rows | list[Row]:
         if described.file is None:
             return [dict(row) for row in described.rows or []]
-        read = data.read_csv if described.format == "csv" else data.read_json
-        return read(self.files / described.file)
+        return data.read_rows(self.files / described.file, described.format)

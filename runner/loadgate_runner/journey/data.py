@@ -8,14 +8,16 @@ once in a run; who finds none left is exhausted.
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from .errors import Exhausted, JourneyError
+from .rows import Row, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from loadgate.plan.share import Share
@@ -25,17 +27,16 @@ if TYPE_CHECKING:
 LARGEST_FILE: Final = 4 << 20
 """Bytes of a file with data, a body or a script; a ConfigMap holds 1 MiB."""
 
-Row = dict[str, Any]
-
 
 class Source:
     """A named source; `take` gives the row for a virtual user's iteration."""
 
-    def __init__(self, name: str, rows: Sequence[Row], order: str, share: Share) -> None:
+    def __init__(self, name: str, rows: Rows | Sequence[Row], order: str, share: Share) -> None:
         if not rows:
             raise JourneyError(f"data source {name!r} has no rows")
         self.name = name
         self.rows = rows
+        self._names = rows.names if isinstance(rows, Rows) else frozenset(name for row in rows for name in row)
         self.take: Callable[[State], Mapping[str, Any]] = {
             "sequential": self._sequential,
             "random": self._random,
@@ -45,7 +46,7 @@ class Source:
 
     def has(self, column: str) -> bool:
         """Say whether any row has a column."""
-        return any(column in row for row in self.rows)
+        return column in self._names
 
     def _sequential(self, state: State) -> Row:
         return self.rows[state.number % len(self.rows)]
@@ -60,18 +61,31 @@ class Source:
         return self.rows[index]
 
 
-def read_csv(path: Path) -> list[Row]:
+def read_rows(path: Path, kind: str | None) -> Rows:
+    """Read the rows of a mounted file, `csv` or `json`. Raises JourneyError."""
+    return read_csv(path) if kind == "csv" else read_json(path)
+
+
+def read_csv(path: Path) -> Rows:
     """Read rows of texts; the first line names the columns."""
     try:
-        rows = list(csv.DictReader(read_file(path).decode("utf-8-sig").splitlines(keepends=True), strict=True))
+        # No line end is translated, as the csv module wants it, so that one within quotes stays what it is.
+        lines = csv.reader(io.StringIO(read_file(path).decode("utf-8-sig"), newline=""), strict=True)
+        columns = next(lines, [])
+        return Rows.of_lists(columns, _whole(lines, len(columns), path.name))
     except (csv.Error, UnicodeDecodeError) as error:
         raise JourneyError(f"{path.name} is no CSV: {error}") from error
-    if any(None in row or None in row.values() for row in rows):
-        raise JourneyError(f"{path.name}: a row has more or fewer fields than the first line names")
-    return [dict(row) for row in rows]
 
 
-def read_json(path: Path) -> list[Row]:
+def _whole(lines: Iterable[list[str]], columns: int, name: str) -> Iterable[list[str]]:
+    for line in lines:
+        if len(line) == columns:
+            yield line
+        elif line:  # an empty line is no row
+            raise JourneyError(f"{name}: a row has more or fewer fields than the first line names")
+
+
+def read_json(path: Path) -> Rows:
     """Read rows from a JSON array of objects."""
     try:
         rows = orjson.loads(read_file(path))
@@ -79,7 +93,7 @@ def read_json(path: Path) -> list[Row]:
         raise JourneyError(f"{path.name} is no JSON: {error}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise JourneyError(f"{path.name} is no array of objects")
-    return rows
+    return Rows.of_objects(rows)
 
 
 def read_file(path: Path) -> bytes:
