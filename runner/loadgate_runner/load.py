@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from loadgate.api.grammar.source import parse_source
 from loadgate.plan import Targets, most_vus
 from loadgate.plan.share import Share
 from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
-from loadgate_runner.http import Client, Dns, Gate, Network, Shortage
+from loadgate_runner.http import Client, Dns, Gate, Network, Shortage, Sources, locate
 from loadgate_runner.journey import (
     BlockError,
     Context,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgate.metrics import Health
-    from loadgate.plan import Plan, PlanScenario
+    from loadgate.plan import Plan, PlanScenario, PlanTarget
     from loadgate_runner.journey import Rows
     from loadgate_runner.settings import Identity
     from loadgate_runner.telemetry.cgroup import Cgroup
@@ -87,10 +88,8 @@ class Load:
         self._health = HealthMonitor(self._recorder, OwnProcess(surroundings.cgroup), allowance)
         self._gate = Gate(Targets(plan.allowed_targets), self._end_denied)
         self._shortage = Shortage(lambda: self._recorder.judging)
-        dns = plan.target.dns
-        self._network = Network(
-            clock=self._clock, gate=self._gate, shortage=self._shortage, dns=Dns(dns.ttl, dns.select, dns.policy)
-        )
+        self._sources = Sources([parse_source(one) for one in plan.target.connection.source_addresses])
+        self._network = self._make_network(plan.target)
         self._context = self._make_context()
         self._stages: list[ScenarioStage] = []
         self._drives: list[Drive] = []
@@ -101,6 +100,8 @@ class Load:
 
     async def arm(self) -> None:
         """Compile every scenario, make the VUs that are to be there, and see that descriptors suffice."""
+        if fault := self._sources.fault():
+            raise ArmError(f"spec.target.connection.sourceAddresses: {fault}")
         await self._check_descriptors()
         faults: list[str] = []
         first_vu = 0
@@ -119,6 +120,17 @@ class Load:
         if faults:
             raise ArmError("; ".join(faults))
         garbage.settle()
+
+    def _make_network(self, target: PlanTarget) -> Network:
+        dns, path = target.dns, target.connection.unix_socket
+        return Network(
+            clock=self._clock,
+            gate=self._gate,
+            shortage=self._shortage,
+            dns=Dns(dns.ttl, dns.select, dns.policy),
+            sources=self._sources,
+            sockets={locate(target.url)[0]: path} if path else None,
+        )
 
     async def run_block(self, name: str, setup: Mapping[str, Any]) -> dict[str, Any]:
         """Do setup or teardown here."""

@@ -174,12 +174,19 @@ def test_how_connections_are_kept_and_names_looked_up():
     """Bounds and times become seconds; what is left out bounds nothing."""
     target = {
         "url": "http://shop",
-        "connection": {"reuse": "iteration", "maxRequests": 100, "maxAge": "1m30s", "idleTimeout": "500ms"},
+        "connection": {
+            "reuse": "iteration",
+            "maxRequests": 100,
+            "maxAge": "1m30s",
+            "idleTimeout": "500ms",
+            "sourceAddresses": ["127.0.0.1", "10.0.0.0/28"],
+        },
         "dns": {"ttl": "5s", "select": "random", "policy": "onlyIPv4"},
     }
     plan = plan_of(scenario("constant-vus", vus=1, duration="1s"), target=target)
     assert plan.target.connection.model_dump() == {
         "reuse": "iteration", "max_requests": 100, "max_age": 90.0, "idle_timeout": 0.5,
+        "unix_socket": None, "source_addresses": ["127.0.0.1", "10.0.0.0/28"],
     }  # fmt: skip
     assert plan.target.dns.model_dump() == {"ttl": 5.0, "select": "random", "policy": "onlyIPv4"}
     left_out = plan_of(scenario("constant-vus", vus=1, duration="1s")).target

@@ -254,20 +254,46 @@ def test_every_url_that_is_written_out_is_found_with_its_path():
 def test_a_proxy_is_somewhere_that_load_goes():
     """Its host is held to the rules as the target's is."""
     test = load_test("http://ok.example")
-    proxied = validate_loadtest(
-        {
-            "apiVersion": "loadgate.dev/v1alpha1",
-            "kind": "LoadTest",
-            "metadata": {"name": "t", "namespace": "shop"},
-            "spec": {
-                "target": {"url": "http://ok.example", "proxy": {"url": "http://169.254.1.1:3128"}},
-                "scenarios": [{"name": "a", "executor": "shared-iterations", "steps": [get("/")]}],
-            },
-        }
-    )
+    proxied = load_test("", target={"url": "http://ok.example", "proxy": {"url": "http://169.254.1.1:3128"}})
     for rules in ([], ["ok.example"]):
         assert target_faults(test, Targets(rules)) == []
         assert [fault.path for fault in target_faults(proxied, Targets(rules))] == ["spec.target.proxy.url"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed"),
+    [
+        ([], True),
+        (["unix:/run/shop/a.sock"], True),
+        (["unix:/run/shop/*"], True),
+        (["unix:/run/*"], True),
+        (["unix:/run/shop"], False),
+        (["unix:/run/sho/*"], False),
+        (["shop.test", "0.0.0.0/0", "*.run"], False),
+    ],
+)
+def test_a_unix_socket_is_allowed_where_a_rule_lists_it(rules, allowed):
+    """Its path, or a folder above it; no rule on names or addresses lists one, and without rules there is no limit."""
+    refusal = Targets(rules).socket_refusal("/run/shop/a.sock")
+    assert (refusal == "") is allowed
+    assert allowed or refusal.startswith("load may not go to unix:/run/shop/a.sock; it may go to ")
+
+
+@pytest.mark.parametrize("rule", ["unix:", "unix:run/a", "unix:/", "unix:/a/../b", "unix:/a/*/b", "unix:/a*", "unix:*"])
+def test_what_is_no_sockets_path_is_refused(rule):
+    """With words for what would be right."""
+    with pytest.raises(TargetRuleError, match="write unix:/run/shop"):
+        Targets([rule])
+
+
+def test_an_operator_starts_no_test_of_a_socket_that_is_not_listed():
+    """Its path is at fault, and the URL's host is judged as ever."""
+    test = load_test("", target={"url": "http://shop.test", "connection": {"unixSocket": "/run/shop.sock"}})
+    assert [fault.path for fault in target_faults(test, Targets(["shop.test"]))] == [
+        "spec.target.connection.unixSocket"
+    ]
+    assert [fault.path for fault in target_faults(test, Targets(["unix:/run/*"]))] == ["spec.target.url"]
+    assert target_faults(test, Targets(["unix:/run/*", "shop.test"])) == []
 
 
 def test_faults_of_one_test_are_bounded():

@@ -279,6 +279,27 @@ async def test_a_file_that_is_not_there_fails_the_arming(shop, processes):
     assert "cart.json" in report["message"]
 
 
+async def test_a_source_that_is_not_the_runners_fails_the_arming(shop):
+    """Before any load, and by its field."""
+    where = {"url": "http://127.0.0.1:1", "connection": {"sourceAddresses": ["127.0.0.1", "192.0.2.1"]}}
+    runner = await shop([ITERATIONS], "--processes", "1", target=where)
+    report = await runner.until("Failed")
+    assert "sourceAddresses: no connection can come from 192.0.2.1" in report["message"]
+
+
+async def test_a_run_goes_to_a_unix_socket(shop, tmp_path):
+    """All requests of a run, and none to the host that the target's URL has."""
+    server = await asyncio.get_running_loop().create_unix_server(Target, str(tmp_path / "shop.sock"))
+    where = {"url": "http://shop.invalid", "connection": {"unixSocket": str(tmp_path / "shop.sock")}}
+    runner = await shop([ITERATIONS], "--processes", "1", target=where)
+    await runner.until("Armed")
+    await runner.post("/start", in_seconds=0.05)
+    await runner.until("Finished")
+    snapshot = Snapshot.decode((await runner.http.get("/snapshot?view=full")).content)
+    assert _iterations(snapshot) == 200 == Target.requests
+    server.close()
+
+
 STUBBORN = """
 import asyncio
 

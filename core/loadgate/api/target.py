@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from .base import Model
-from .cel import exactly_one, rule, validated
-from .names import PROXY_PATTERN, URL_PATTERN, Headers, ShortText
+from .cel import at_most_one, exactly_one, rule, validated
+from .names import PROXY_PATTERN, URL_PATTERN, Headers, MountPath, ShortText
 from .references import KeyRef, SecretSource
 from .units import Duration, Ratio
 
@@ -65,7 +65,9 @@ class TLS(Model):
 
 
 class Connection(Model):
-    """How long a virtual user keeps a connection. Each has its own, at most one to each origin."""
+    """How connections are made and kept. Each virtual user has its own, at most one to each origin."""
+
+    model_config = validated(at_most_one("unixSocket", "sourceAddresses"))
 
     reuse: Literal["always", "iteration", "never"] = "always"
     """Whether a connection carries all requests, those of one iteration, or one request only."""
@@ -75,6 +77,10 @@ class Connection(Model):
     """The first answer after this time is the connection's last."""
     idle_timeout: Duration | None = None
     """A connection without a request for this long is closed."""
+    unix_socket: Annotated[MountPath, StringConstraints(max_length=107)] | None = None
+    """A unix socket that stands for the target's host and port, such as a sidecar's: its path in the runner."""
+    source_addresses: Annotated[list[ShortText], Field(min_length=1, max_length=64)] | None = None
+    """Where connections come from, each from the next: addresses of the runner, or networks that are its own."""
 
 
 class Dns(Model):
@@ -120,6 +126,13 @@ class Tracing(Model):
 class Target(Model):
     """Where the load goes, and what holds for every request."""
 
+    model_config = validated(
+        rule(
+            "!has(self.proxy) || !has(self.connection) || !has(self.connection.unixSocket)",
+            "a proxy leads to no unix socket",
+        )
+    )
+
     url: Url
     """The base that every relative request URL is appended to; http or https."""
     timeout: Timeouts = Timeouts()
@@ -129,7 +142,7 @@ class Target(Model):
     tls: TLS = TLS()
     """How https is spoken."""
     connection: Connection = Connection()
-    """How long connections are kept."""
+    """How connections are made, and how long they are kept."""
     dns: Dns = Dns()
     """How names become addresses."""
     proxy: Proxy | None = None

@@ -232,6 +232,8 @@ def _connection(connection: Connection) -> PlanConnection:
         max_requests=connection.max_requests,
         max_age=connection.max_age.seconds if connection.max_age else None,
         idle_timeout=connection.idle_timeout.seconds if connection.idle_timeout else None,
+        unix_socket=connection.unix_socket,
+        source_addresses=list(connection.source_addresses or ()),
     )
 
 

@@ -32,12 +32,14 @@ class PlanTimeouts(Stated):
 
 
 class PlanConnection(Stated):
-    """How long a connection is kept, in requests and seconds; None is without a bound."""
+    """How connections are made, and how long one is kept, in requests and seconds; None is without a bound."""
 
     reuse: Literal["always", "iteration", "never"] = "always"
     max_requests: int | None = None
     max_age: float | None = None
     idle_timeout: float | None = None
+    unix_socket: str | None = None
+    source_addresses: list[str] = Field(default=[])
 
 
 class PlanDns(Stated):

@@ -35,6 +35,9 @@ def target_faults(test: LoadTest, targets: Targets) -> list[Fault]:
     for path, url in _urls(test):
         if len(faults) < MOST_FAULTS and (why := _refusal(url, targets)):
             faults.append(Fault(format_path(path), why, _HINT))
+    socket = test.spec.target.connection.unix_socket
+    if socket and (why := targets.socket_refusal(socket)):
+        faults.append(Fault("spec.target.connection.unixSocket", why, _HINT))
     return faults
 
 

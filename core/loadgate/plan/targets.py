@@ -1,9 +1,10 @@
 """Where load may go: the platform's rules, held against a host's name and the address that is connected to. Pure.
 
 A rule is a name (`shop.default.svc`), a wildcard (`*.staging.example.com`, which is every name below that and not the
-domain itself), an address, or a network (`10.0.0.0/8`). A connection may be made where the host's name is in a rule,
-or the address that it is made to. Without rules it may go anywhere. Reserved addresses (link-local, cloud metadata and
-the like) are open to no name and to no wider network: only to a rule within their own block.
+domain itself), an address, a network (`10.0.0.0/8`), or a unix socket (`unix:/run/shop.sock`, and `unix:/run/shop/*`
+for all below a folder). A connection may be made where the host's name is in a rule, or the address that it is made to.
+Without rules it may go anywhere. Reserved addresses (link-local, cloud metadata and the like) are open to no name and
+to no wider network: only to a rule within their own block.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _SHOWN = 8
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+_SOCKET = re.compile(r"(/[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*)+(/[*])?")
 _PORT = re.compile(r"[^:]*:[0-9]+|\[.*\]:[0-9]+")
 
 
@@ -43,9 +45,10 @@ class Targets:
         faults = [f"there are {len(given)} rules; at most {MOST_RULES}"] if len(given) > MOST_RULES else []
         names: list[str] = []
         networks: list[Network] = []
+        sockets: list[str] = []
         for rule in given[:MOST_RULES]:
             try:
-                _add(rule, names, networks)
+                _add(rule, names, networks, sockets)
             except TargetRuleError as error:
                 faults.append(str(error))
         if faults:
@@ -54,6 +57,8 @@ class Targets:
         self._names = frozenset(name for name in names if not name.startswith("*."))
         self._domains = tuple(name[1:] for name in names if name.startswith("*."))
         self._networks = tuple(networks)
+        self._sockets = frozenset(path for path in sockets if not path.endswith("/*"))
+        self._folders = tuple(path[:-1] for path in sockets if path.endswith("/*"))
         self._opened = tuple(network for network in networks if _is_within_reserved(network))
 
     def __eq__(self, other: object) -> bool:
@@ -93,6 +98,12 @@ class Targets:
             return ""
         return self.denial(host, [])
 
+    def socket_refusal(self, path: str) -> str:
+        """Why load may not go to the unix socket of this path; empty where it may."""
+        if not self.rules or path in self._sockets or path.startswith(self._folders):
+            return ""
+        return f"load may not go to unix:{path}; it may go to {self}"
+
     def denial(self, host: str, addresses: Sequence[Address]) -> str:
         """In words, that no connection is made to any of these addresses of a host, and why."""
         found = [one for one in addresses if one != literal(host)]
@@ -112,11 +123,14 @@ class Targets:
         return [one for one in reserved(address) if not any(one in network for network in self._opened)]
 
 
-def _add(rule: str, names: list[str], networks: list[Network]) -> None:
+def _add(rule: str, names: list[str], networks: list[Network], sockets: list[str]) -> None:
     """Sort one rule in. Raises TargetRuleError."""
     text = rule.strip()
     if len(text) > LONGEST_RULE:
         raise _fault(f"{text[:40]}…", f"is longer than {LONGEST_RULE} characters")
+    if text.startswith("unix:"):
+        sockets.append(_socket(text))
+        return
     if "://" in text or "@" in text:
         raise _fault(text, "is a URL; write its host only")
     if _PORT.fullmatch(text) or text.startswith("["):
@@ -125,6 +139,13 @@ def _add(rule: str, names: list[str], networks: list[Network]) -> None:
         networks.append(_network(text))
     else:
         names.append(_name(text))
+
+
+def _socket(text: str) -> str:
+    path = text.removeprefix("unix:")
+    if not _SOCKET.fullmatch(path):
+        raise _fault(text, "is no socket's path; write unix:/run/shop.sock, or unix:/run/shop/* for all in a folder")
+    return path
 
 
 def _network(text: str) -> Network:

@@ -33,6 +33,7 @@ from loadgate_runner.http.bodies import (
     text_body,
 )
 from loadgate_runner.http.client import Client
+from loadgate_runner.http.connect import Sources
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.events import Event
 from loadgate_runner.http.failures import ANSWERED, Failure
@@ -77,6 +78,7 @@ __all__ = [
     "Response",
     "Shortage",
     "Socket",
+    "Sources",
     "Timeouts",
     "Wish",
     "basic",

@@ -4,11 +4,12 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import cast
 
+from loadgate_runner.http.connect import Sources, connect, connect_unix
 from loadgate_runner.http.failures import Failure, RequestFailed, in_words
 from loadgate_runner.http.gate import Gate, SocketAddress
 from loadgate_runner.http.proxy import Relay, through
@@ -19,7 +20,6 @@ from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
 
 _SECOND = 1_000_000_000
-_FIRST_TRIES = 0.25  # seconds that an address gets at least while others wait behind it
 
 
 @dataclass(slots=True)
@@ -53,6 +53,9 @@ class Dialer:
     """The way to the origin, where it isn't reached directly."""
     proxy_tls: ssl.SSLContext | None = None
     """For a proxy that speaks TLS itself."""
+    path: str | None = None
+    """The unix socket that stands for the origin, in place of any address."""
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def plain(self) -> bool:
@@ -68,12 +71,15 @@ class Dialer:
         try:
             async with asyncio.timeout(min(self.timeouts.connect, left)) as limit:
                 try:
-                    addresses = await self._look_up()
+                    addresses = await self._look_up() if self.path is None else []
                 finally:
                     looked_up = self.clock()
                     phases.lookup = looked_up - began
                 try:
-                    sock = await self._connect(addresses, limit.when())
+                    if self.path is None:
+                        sock = await self._connect(addresses, limit.when())
+                    else:
+                        sock = await self._connect_unix(self.path)
                     relay = None
                     if self.proxy is not None:
                         relay = await through(self.loop, self.proxy, self.origin, sock, self.proxy_tls)
@@ -88,6 +94,8 @@ class Dialer:
     @property
     def _whom(self) -> str:
         """Whom a connection is made to, in words."""
+        if self.path is not None:
+            return f"{self.origin.authority} by the socket {self.path}"
         if self.proxy is None:
             return self.origin.authority
         return f"{self.origin.authority} by the proxy {self.proxy.origin.authority}"
@@ -130,41 +138,32 @@ class Dialer:
             raise RequestFailed(Failure.DNS, f"{where.host}: {in_words(fault)}") from fault
 
     async def _connect(self, addresses: list[SocketAddress], until: float | None) -> socket.socket:
-        """The first address that answers. Each but the last gets an equal share of the time that is left."""
-        for place, (family, address) in enumerate(addresses, start=1):
-            last = place == len(addresses)
-            share = None
-            if not last and until is not None:
-                share = max(_FIRST_TRIES, (until - self.loop.time()) / (len(addresses) - place + 1))
-            try:
-                async with asyncio.timeout(share):
-                    return await self._connect_to(family, address)
-            except OSError as fault:  # TimeoutError is one: the share is over, or the network says so
-                if last:
-                    self.shortage.note(fault)
-                    raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
-        raise RequestFailed(Failure.DNS, f"{self._whom}: the name has no address")
-
-    async def _connect_to(self, family: socket.AddressFamily, address: Any) -> socket.socket:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        """A socket of the first that answers."""
+        if not addresses:
+            raise RequestFailed(Failure.DNS, f"{self._whom}: the name has no address")
         try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self.loop.sock_connect(sock, address)
-        except (OSError, asyncio.CancelledError):
-            sock.close()
-            raise
-        return sock
+            return await connect(self.loop, addresses, until or self.loop.time(), self.sources)
+        except OSError as fault:
+            self.shortage.note(fault)
+            raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
+
+    async def _connect_unix(self, path: str) -> socket.socket:
+        self.gate.admit_socket(self.origin.host, path)
+        try:
+            return await connect_unix(self.loop, path)
+        except OSError as fault:
+            self.shortage.note(fault)
+            raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
 
     async def _open(
         self, protocol: asyncio.Protocol, sock: socket.socket, phases: Phases, deadline: int
     ) -> socket.socket:
         """Hand the socket to the loop, with the handshake where the origin is https."""
         if self.tls is None:
-            transport, _ = await self.loop.create_connection(lambda: protocol, sock=sock)
+            transport, _ = await self._create(lambda: protocol, sock=sock)
             return _standing(transport, sock)
         async with self._handshake(phases, deadline) as seconds:
-            secured, _ = await self.loop.create_connection(
+            secured, _ = await self._create(
                 lambda: protocol,
                 sock=sock,
                 ssl=cast("ssl.SSLContext", self.tls),
@@ -182,6 +181,11 @@ class Dialer:
                 await relay.secure(self.tls.context, self.server_name or self.origin.host, seconds + 1)
         relay.hand_over(protocol)
         return sock
+
+    @property
+    def _create(self) -> Callable[..., Awaitable[tuple[asyncio.Transport, asyncio.Protocol]]]:
+        """What makes a transport of a socket."""
+        return self.loop.create_connection if self.path is None else self.loop.create_unix_connection
 
     @asynccontextmanager
     async def _handshake(self, phases: Phases, deadline: int) -> AsyncIterator[float]:

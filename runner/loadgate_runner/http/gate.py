@@ -45,6 +45,11 @@ class Gate:
         if denied:
             self._deny(self._targets.denial(host, denied))
 
+    def admit_socket(self, host: str, path: str) -> None:
+        """See that load may go to a unix socket in place of a host. Raises RequestFailed."""
+        if refusal := self._targets.refusal(host) or self._targets.socket_refusal(path):
+            self._deny(refusal)
+
     def _deny(self, message: str) -> NoReturn:
         self.denied += 1
         if self.denied == 1:

@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from loadgate_runner.http.connect import Sources
 from loadgate_runner.http.dial import Dialer
 from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.request import Request
@@ -18,7 +19,10 @@ from loadgate_runner.http.watchdog import Watchdog
 
 
 class Network:
-    """One per process and run, for every VU of it. The clock gives nanoseconds from any zero."""
+    """One per process and run, for every VU of it. The clock gives nanoseconds from any zero.
+
+    `sources` are the addresses that connections come from, `sockets` the unix sockets that stand for origins.
+    """
 
     def __init__(  # noqa: PLR0913 - all have a default
         self,
@@ -30,6 +34,8 @@ class Network:
         shortage: Shortage | None = None,
         resolve: Resolve | None = None,
         dns: Dns | None = None,
+        sources: Sources | None = None,
+        sockets: Mapping[Origin, str] | None = None,
     ) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.clock = clock
@@ -37,6 +43,8 @@ class Network:
         self.gate = gate or Gate()
         self.shortage = shortage or Shortage()
         self._resolve = Lookup(resolve or system_resolver(self.loop), dns or Dns())
+        self._sources = sources or Sources()
+        self._sockets = sockets or {}
         self.turn = Turn(self.loop)
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0
@@ -69,6 +77,8 @@ class Network:
             fault,
             proxy,
             self._context(proxy.tls) if proxy is not None and proxy.origin.secure else None,
+            self._sockets.get(origin),
+            self._sources,
         )
 
     def close(self) -> None:

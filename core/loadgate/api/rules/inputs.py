@@ -1,6 +1,7 @@
 """What the target, secrets and data must mean."""
 
 from loadgate.api.grammar.noproxy import parse_no_proxy
+from loadgate.api.grammar.source import parse_source
 from loadgate.api.units import Ratio
 
 from .findings import Findings, Node
@@ -22,9 +23,20 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
         given, lacking = ("cert", "key") if "cert" in tls else ("key", "cert")
         findings.add(tls, f"has {given} without {lacking}", "a client certificate needs both")
     _check_ca(findings, tls["ca"])
+    _check_connection(findings, target["connection"], proxied=target["proxy"].given)
     if target["proxy"].given:
         _check_proxy(findings, target["proxy"])
     _check_sample(findings, target["tracing"]["sample"])
+
+
+def _check_connection(findings: Findings, connection: Node, *, proxied: bool) -> None:
+    """Find sources that are none, and a unix socket where something else says what is connected to."""
+    findings.one_of(connection, ("unixSocket", "sourceAddresses"), required=False)
+    for source in connection["sourceAddresses"].each():
+        if source.text is not None:
+            findings.parsed(source, parse_source)
+    if proxied and "unixSocket" in connection:
+        findings.add(connection["unixSocket"], "can't be reached by a proxy", "keep one of proxy, unixSocket")
 
 
 def _check_ca(findings: Findings, ca: Node) -> None:
