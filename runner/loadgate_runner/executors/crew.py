@@ -7,6 +7,8 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
+from loadgate_runner.http.waiter import on_a_strand
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
@@ -94,7 +96,7 @@ class Crew(ABC):
         return left
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(on_a_strand(work))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -18,6 +18,7 @@ from loadgate_runner.http.settings import Proxy, Timeouts
 from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
+from loadgate_runner.http.waiter import in_task
 
 _SECOND = 1_000_000_000
 
@@ -66,6 +67,7 @@ class Dialer:
         """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
         if self.fault:
             raise RequestFailed(Failure.TLS, self.fault)
+        await in_task()  # which time limits ask for
         began = self.clock()
         left = (deadline - began) / _SECOND
         try:

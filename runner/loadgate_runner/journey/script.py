@@ -9,6 +9,8 @@ import traceback
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from loadgate_runner.http.waiter import in_task
+
 from .errors import JourneyError
 from .kit import Kit
 from .user import User
@@ -33,6 +35,7 @@ def compile_script(code: bytes, path: str, shop: Workshop) -> Run:
         if user is None:
             user = state.user = User(state, kit)
         user.begin()
+        await in_task()
         await journey(user)
 
     return run

@@ -18,6 +18,7 @@ from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.grammar.think import parse_think
 from loadgate.api.steps import operation_name
 from loadgate_runner.http.failures import ANSWERED
+from loadgate_runner.http.waiter import in_task
 
 from .errors import Interrupted, ValueFault
 from .graphql import ACCEPTED, judged
@@ -189,6 +190,7 @@ class User:
         state, trace = self._state, self._state.trace
         state.trace = None  # another request of this user may begin before this one has ended
         response = await sending
+        await in_task()
         expected, due = is_expected(response, self._kit.accepted(status)), due_of(state, response)
         record(series, state, response, expected=expected)
         if trace is not None:
