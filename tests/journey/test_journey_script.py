@@ -404,7 +404,9 @@ def test_what_is_kept_by_name_is_bounded(bench):
     """Names made of data don't fill the runner's memory."""
     made = bench("pass")
     kit = Kit(
-        next(cell.cell_contents for cell in made.journey.run.__closure__ if isinstance(cell.cell_contents, Kit)).shop
+        next(
+            cell.cell_contents for cell in made.journey.acts[0][0].__closure__ if isinstance(cell.cell_contents, Kit)
+        ).shop
     )
     for number in range(3000):
         kit.request_series(f"GET /{number}", "GET", "", None)

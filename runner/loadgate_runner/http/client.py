@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.decode import Undecodable, decode
@@ -23,29 +23,73 @@ _MAY_ASK = re.compile(
 _ONE = b"1"[0]  # "HTTP/1.1 1xx"
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Awaitable, Generator, Hashable
+
+    from loadgate_runner.http.connection import Connection
+
+
+class Sent(NamedTuple):
+    """What a request went out as, for the case that it, or what a redirect makes of it, has to be sent again."""
+
+    wire: bytes
+    headers: bytes
+    body: bytes | None
+    total_at: int
+
+
+class Exchange:
+    """What is awaited for a request on a connection that stands. Each line has one: asking allocates nothing."""
+
+    __slots__ = ("_client", "body", "connection", "headers", "line", "response", "total_at", "wire")
+
+    connection: "Connection"
+    response: Response
+    wire: bytes
+    headers: bytes
+    body: bytes | None
+    total_at: int
+
+    def __init__(self, client: "Client", line: Line) -> None:
+        self._client = client
+        self.line = line
+
+    def __await__(self) -> "Generator[Any, Any, Response]":
+        """Wait for the answer, and see to it."""
+        line, response = self.line, self.response
+        try:
+            if self.connection.busy:
+                yield self.connection
+        except (asyncio.CancelledError, GeneratorExit):
+            line.close()
+            raise
+        if line.turns:
+            line.pass_on()
+        if response.plain:
+            return response
+        sent = Sent(self.wire, self.headers, self.body, self.total_at)
+        return (yield from self._client.complete(line, response, sent).__await__())
 
 
 class Client:
     """Sends the requests of one VU."""
 
-    __slots__ = ("_clock", "_lines", "_network", "cookies")
+    __slots__ = ("_clock", "_exchanges", "_network", "cookies")
 
     def __init__(self, network: Network, cookies: CookieJar | None = None) -> None:
         self._network = network
         self._clock = network.clock
-        self._lines: dict[Hashable, Line] = {}
+        self._exchanges: dict[Hashable, Exchange] = {}
         self.cookies = cookies or CookieJar()
 
-    async def send(
+    def send(
         self,
         request: Request,
         path: bytes | None = None,
         headers: bytes = b"",
         body: bytes | None = None,
         origin: Origin | None = None,
-    ) -> Response:
-        """Send a request, with its dynamic parts if it has any, and follow redirects.
+    ) -> "Awaitable[Response]":
+        """Send a request, with its dynamic parts if it has any, and follow redirects. To be awaited at once.
 
         `path` is encoded (see `encode_path`), `headers` are whole lines (see `header_line`); what isn't given is as
         prepared. Whatever the target does comes back as a response, failures too; only CancelledError is raised.
@@ -61,28 +105,31 @@ class Client:
             key = request.key if origin is request.origin else request.key_of(origin)
         else:
             origin, path, key = request.origin, request.path, request.key
-        line = self._lines.get(key) or self._new_line(key, request, origin)
+        exchange = self._exchanges.get(key) or self._new_exchange(key, request, origin)
+        line = exchange.line
         connection = line.connection
         if connection is None or connection.busy:
-            response = await line.exchange(request, wire, started, total_at)
-        else:
-            response = connection.begin(request, wire, started, started, total_at)
-            try:
-                await connection
-            except (asyncio.CancelledError, GeneratorExit):
-                line.close()
-                raise
-            if line.turns:
-                line.pass_on()
+            return self._exchange(line, request, Sent(wire, headers, body, total_at), (origin, path), started)
+        exchange.connection = connection
+        exchange.wire = wire
+        exchange.headers = headers
+        exchange.body = body
+        exchange.total_at = total_at
+        exchange.response = response = connection.begin(request, wire, started, started, total_at)
         response.origin = origin
         response.path = path
+        return exchange
+
+    async def complete(self, line: Line, response: Response, sent: Sent) -> Response:
+        """See to what an answer asks for, or a failure, before it is the outcome."""
         if response.plain:
             return response
         if response.error is not None or line.connection is None or not line.connection.keep:
-            response = await self._again(line, response, wire, total_at)
+            response = await self._again(line, response, sent)
         self._attend(line, response)
+        request = response.request
         if response.status in _REDIRECTS and request.max_redirects and response.error is None:
-            response = await self._follow(request, response, headers, body, total_at)
+            response = await self._follow(request, response, sent)
         if not request.needs_head:
             response.head = None
         return response
@@ -103,39 +150,48 @@ class Client:
 
     def close(self) -> None:
         """Drop all connections. The client can be used again."""
-        for line in self._lines.values():
-            line.close()
-        self._lines.clear()
+        for exchange in self._exchanges.values():
+            exchange.line.close()
+        self._exchanges.clear()
+
+    async def _exchange(
+        self, line: Line, request: Request, sent: Sent, place: tuple[Origin, bytes], started: int
+    ) -> Response:
+        """Send where a line isn't ready at once."""
+        response = await line.exchange(request, sent.wire, started, sent.total_at)
+        response.origin, response.path = place
+        return await self.complete(line, response, sent)
 
     async def _hop(self, request: Request, origin: Origin, path: bytes, total_at: int) -> Response:
         """Send what a redirect asks for."""
         cookies = self.cookies.line(origin, path) if self.cookies.size else b""
         wire = request.compose(origin, path, cookies=cookies)
         key = request.key_of(origin)
-        line = self._lines.get(key) or self._new_line(key, request, origin)
+        line = (self._exchanges.get(key) or self._new_exchange(key, request, origin)).line
         response = await line.exchange(request, wire, self._clock(), total_at)
         response.origin = origin
         response.path = path
-        response = await self._again(line, response, wire, total_at)
+        response = await self._again(line, response, Sent(wire, b"", None, total_at))
         self._attend(line, response)
         return response
 
-    async def _again(self, line: Line, response: Response, wire: bytes, total_at: int) -> Response:
+    async def _again(self, line: Line, response: Response, sent: Sent) -> Response:
         """See to a line that isn't as before; the response may be that of a second attempt then."""
         origin, path = response.origin, response.path
-        response = await line.again(response, wire, total_at)
+        response = await line.again(response, sent.wire, sent.total_at)
         response.origin, response.path = origin, path
         return response
 
-    def _new_line(self, key: "Hashable", request: Request, origin: Origin) -> Line:
-        """A line to an origin that this VU hasn't been at, or not lately."""
-        if len(self._lines) >= self._network.limits.origins:
-            idle = [(line.deadline, other) for other, line in self._lines.items() if line.idle]
+    def _new_exchange(self, key: "Hashable", request: Request, origin: Origin) -> Exchange:
+        """On a line to an origin that this VU hasn't been at, or not lately."""
+        if len(self._exchanges) >= self._network.limits.origins:
+            lines = [(other, exchange.line) for other, exchange in self._exchanges.items()]
+            idle = [(line.deadline, other) for other, line in lines if line.idle]
             if idle:
-                self._lines.pop(min(idle, key=lambda one: one[0])[1]).close()
+                self._exchanges.pop(min(idle, key=lambda one: one[0])[1]).line.close()
         line = Line(self._network, self._network.dialer(request, origin), request.options.keeping)
-        self._lines[key] = line
-        return line
+        self._exchanges[key] = exchange = Exchange(self, line)
+        return exchange
 
     def _attend(self, line: Line, response: Response) -> None:
         """Do what an answer asks for beyond being counted. Where it asks for nothing, the request takes note of it."""
@@ -185,11 +241,10 @@ class Client:
         response.truncated = response.truncated or not complete
         response.size = response.size if response.truncated else len(response.body)
 
-    async def _follow(
-        self, request: Request, response: Response, headers: bytes, body: bytes | None, total_at: int
-    ) -> Response:
+    async def _follow(self, request: Request, response: Response, sent: Sent) -> Response:
         """Go where redirects lead. Each answer on the way is a hop of the last one, which also carries what failed."""
         hops: list[Response] = []
+        headers, body = sent.headers, sent.body
         while response.status in _REDIRECTS and response.error is None:
             location = Headers(response.head or b"").get("location")
             if location is None:
@@ -205,6 +260,6 @@ class Client:
             hops.append(response)
             request = request.redirected(response.status in _AS_GET, origin == response.origin, headers, body)
             headers, body = b"", None
-            response = await self._hop(request, origin, path, total_at)
+            response = await self._hop(request, origin, path, sent.total_at)
         response.hops = tuple(hops)
         return response

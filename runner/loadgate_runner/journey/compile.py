@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.grammar.matcher import Op
@@ -30,32 +30,49 @@ if TYPE_CHECKING:
 
 Run = Callable[[State], Awaitable[None]]
 
+Act = tuple[Callable[[State], Awaitable[Any]], Callable[[State, Any], None]]
+"""What a virtual user does and waits for, and what is then done with what came of it."""
+
+
+def nothing(_state: State, _outcome: Any) -> None:
+    """What is done with what comes of an act that is nothing but done."""
+
+
 _TURNS_AT_ONCE: Final = 100
 """Turns of a loop after which others get their turn: its steps may never wait by themselves."""
 
 
 def compile_steps(steps: Sequence[Step], shop: Workshop) -> Run:
     """Compile steps to one coroutine function."""
-    runs = [_compile_step(step, shop) for step in steps]
-    if len(runs) == 1:
-        return runs[0]
+    acts = compile_acts(steps, shop)
+    if len(acts) == 1 and acts[0][1] is nothing:
+        return acts[0][0]
 
     async def run(state: State) -> None:
-        for each in runs:
-            await each(state)
+        for act, then in acts:
+            then(state, await act(state))
 
     return run
 
 
-def _compile_step(step: Step, shop: Workshop) -> Run:
+def compile_acts(steps: Sequence[Step], shop: Workshop) -> list[Act]:
+    """Compile steps to what is done one after another: a layer of coroutines less than `compile_steps`."""
+    return [act for step in steps for act in _compile_step(step, shop)]
+
+
+def _compile_step(step: Step, shop: Workshop) -> list[Act]:
     call = step.call
     if call is not None:
-        return _call(step, call, shop)
-    if step.think is not None:
-        return _think(step.think, shop)
+        return [_call(step, call, shop)]
     if step.group is not None:
         inner = f"{shop.group}::{step.group.name}" if shop.group else step.group.name
-        return compile_steps(step.group.steps, replace(shop, group=inner))
+        return compile_acts(step.group.steps, replace(shop, group=inner))
+    return [(_control(step, shop), nothing)]
+
+
+def _control(step: Step, shop: Workshop) -> Run:
+    if step.think is not None:
+        return _think(step.think, shop)
     if step.repeat is not None:
         return _repeat(step.repeat, shop)
     if step.while_ is not None:
@@ -148,7 +165,7 @@ def _condition(value: str, asked: object, shop: Workshop) -> Callable[[State], b
     return condition
 
 
-def _call(step: Step, call: Call, shop: Workshop) -> Run:
+def _call(step: Step, call: Call, shop: Workshop) -> Act:
     extractions = [Extraction(variable, extract) for variable, extract in step.extract.items()]
     shop = replace(shop, tags={**shop.tags, **call.tags})
     observer = _observer(step, call, extractions, shop)
@@ -156,11 +173,7 @@ def _call(step: Step, call: Call, shop: Workshop) -> Run:
     observe: Observe = observer.observe if step.check or extractions else observer.count
     if tracing_of(call, shop) is not None:
         observe = traced(observe, _accepted(step, call), shop.recorder.trace_series(call.label))
-
-    async def run(state: State) -> None:
-        observe(state, await send(state))
-
-    return run
+    return send, observe
 
 
 def _accepted(step: Step, call: Call) -> frozenset[int] | None:

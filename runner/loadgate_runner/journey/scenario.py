@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import block, secrets, target
-from .compile import compile_steps
+from .compile import compile_acts, compile_steps, nothing
 from .data import read_file
 from .errors import BlockError, JourneyError
 from .scope import Scope
@@ -43,12 +43,12 @@ def _compile(scenario: PlanScenario, shop: Workshop, context: Context, *, lastin
     if scenario.script is not None:
         code = read_file(context.files / scenario.script)
         script = compile_script(code, scenario.script, shop)
-        return Journey(scenario.name, script if lasting else _alone(script), (), context, failures)
+        return Journey(scenario.name, [(script if lasting else _alone(script), nothing)], (), context, failures)
     if not scenario.steps:
         raise JourneyError(f"scenario {scenario.name!r} has neither steps nor a script")
-    run = compile_steps(scenario.steps, shop)
+    acts = compile_acts(scenario.steps, shop) if lasting else [(_alone(compile_steps(scenario.steps, shop)), nothing)]
     sources = [shop.scope.sources[name] for name in sorted(shop.scope.used)]
-    return Journey(scenario.name, run if lasting else _alone(run), sources, context, failures)
+    return Journey(scenario.name, acts, sources, context, failures)
 
 
 def _alone(run: Run) -> Run:

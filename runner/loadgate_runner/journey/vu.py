@@ -14,7 +14,7 @@ from .state import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .compile import Run
+    from .compile import Act
     from .context import Context
     from .data import Source
     from .ports import Tally
@@ -74,9 +74,11 @@ class Failures:
 class Journey:
     """A scenario, compiled."""
 
-    def __init__(self, name: str, run: Run, sources: Sequence[Source], context: Context, failures: Failures) -> None:
+    def __init__(
+        self, name: str, acts: Sequence[Act], sources: Sequence[Source], context: Context, failures: Failures
+    ) -> None:
         self.name = name
-        self.run = run
+        self.acts = acts
         self.sources = sources
         self.context = context
         self.failures = failures
@@ -89,12 +91,12 @@ class Journey:
 class VU:
     """One virtual user. It keeps its connections; variables and cookies are each iteration's own, as in k6."""
 
-    __slots__ = ("_clock", "_journey", "_run", "_sources", "_tally", "state")
+    __slots__ = ("_acts", "_clock", "_journey", "_sources", "_tally", "state")
 
     def __init__(self, journey: Journey, state: State, tally: Tally) -> None:
         self._clock = journey.context.clock
         self._journey = journey
-        self._run = journey.run
+        self._acts = journey.acts
         self._sources = journey.sources
         self._tally = tally
         self.state = state
@@ -119,7 +121,8 @@ class VU:
         try:
             for source in self._sources:
                 state.rows[source.name] = source.take(state)
-            await self._run(state)
+            for act, then in self._acts:
+                then(state, await act(state))
         except asyncio.CancelledError:
             tally.interrupted(due)
             raise
