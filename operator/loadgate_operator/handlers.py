@@ -29,7 +29,7 @@ def handlers(connection: Connection, cluster: KubernetesCluster) -> kopf.Operato
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**connection.credentials())
+        return kopf.ConnectionInfo(**await connection.credentials())
 
     for kind in WATCHED:
         _feed(registry, cluster, kind)

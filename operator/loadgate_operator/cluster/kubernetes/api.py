@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
@@ -80,6 +81,7 @@ class Api:
         """`called` is told of each try: verb, resource, status (0: no answer), seconds."""
         from kubernetes.aio.client import ApiClient  # noqa: PLC0415 - it takes a second to import
 
+        self._connection = connection
         self._limits = limits or ApiLimits()
         self._called = called or _ignore
         self._slots = asyncio.Semaphore(self._limits.concurrency)
@@ -179,6 +181,8 @@ class Api:
 
     def _note(self, call: Call, status: int, begun: float) -> None:
         self._called(call.verb, call.resource, status, time.monotonic() - begun)
+        if status == HTTPStatus.UNAUTHORIZED:
+            self._connection.doubt()
         failing = status == 0 or status in _BUSY
         if self._failing and not failing:
             self.recovered()

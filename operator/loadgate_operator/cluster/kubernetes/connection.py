@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from loadgate_operator.cluster.kubernetes.credentials import EVERY, TOKEN, Credentials, UnreadableError, token_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
@@ -16,16 +21,27 @@ class ConnectionFaultError(Exception):
 
 @dataclass(frozen=True)
 class Connection:
-    """A client's configuration (of `kubernetes.aio`), and the namespace that it speaks of where none is named."""
+    """A client's configuration (of `kubernetes.aio`), and the namespace that it speaks of where none is named.
+
+    `source` is where the configuration's credentials are from, if they may change.
+    """
 
     configuration: Any
     namespace: str
+    source: Credentials | None = None
 
-    def credentials(self) -> dict[str, Any]:
-        """The same way to the server, as kopf's `ConnectionInfo` takes it; tokens are read anew."""
+    def doubt(self) -> None:
+        """The server doesn't know us by what we said."""
+        if self.source is not None:
+            self.source.doubt()
+
+    async def credentials(self) -> dict[str, Any]:
+        """The same way to the server, as kopf's `ConnectionInfo` takes it; tokens are read anew, since it asks for
+        this when it begins, and where the server has refused what it had.
+        """
         config = self.configuration
-        if config.refresh_api_key_hook is not None:
-            config.refresh_api_key_hook(config)
+        if self.source is not None:
+            await self.source.read(config)
         said = str(config.api_key.get("BearerToken") or config.api_key.get("authorization") or "")
         return {
             "server": config.host,
@@ -57,14 +73,35 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     given = kubeconfig or os.environ.get("KUBECONFIG") or None
     try:
         if _IN_CLUSTER in os.environ and given is None and context is None:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            return Connection(configuration, _own_namespace())
+            config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)  # type: ignore[no-untyped-call]
+            return _connection(configuration, _own_namespace(), Credentials(token_of(TOKEN), EVERY))
         await config.load_kube_config(given, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
         contexts, active = config.list_kube_config_contexts(given)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise ConnectionFaultError(f"no way to an API server: {error}") from error
     chosen = next((each for each in contexts if each["name"] == context), active)
-    return Connection(configuration, (chosen.get("context") or {}).get("namespace") or "default")
+    namespace = (chosen.get("context") or {}).get("namespace") or "default"
+    return _connection(configuration, namespace, Credentials(_again(given, context)))
+
+
+def _connection(configuration: Any, namespace: str, source: Credentials) -> Connection:
+    configuration.refresh_api_key_hook = source
+    return Connection(configuration, namespace, source)
+
+
+def _again(kubeconfig: str | None, context: str | None) -> Callable[[Any], Awaitable[None]]:
+    """Loads the file once more: a program that it names may have another token by now, and so may the file itself."""
+
+    async def load(configuration: Any) -> None:
+        from kubernetes.aio import config  # noqa: PLC0415 - see above
+        from kubernetes.aio.config import ConfigException  # noqa: PLC0415
+
+        try:
+            await config.load_kube_config(kubeconfig, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError) as error:
+            raise UnreadableError(str(error)) from error
+
+    return load
 
 
 def _own_namespace() -> str:
