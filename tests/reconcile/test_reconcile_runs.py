@@ -604,15 +604,17 @@ def test_a_runner_that_is_told_too_late_puts_the_run_in_doubt(world: World) -> N
     assert [doubt["reason"] for doubt in status["doubts"]] == ["LateStart"]
 
 
-def test_a_start_that_nobody_heard_of_is_planned_anew(world: World) -> None:
-    """An operator that died between planning and telling costs the run nothing."""
+@pytest.mark.parametrize("away", [1.3, 1.5, 1.9, 2.5, 60.0])
+def test_a_start_that_nobody_heard_of_is_planned_anew(world: World, away: float) -> None:
+    """An operator that died between planning and telling costs the run nothing, however soon or late it is back."""
     world.put(load_test())
     while not (world.jobs() and world.ledger(world.jobs()[0]).chosen):
         # One change is made: the ledger is written, and then the operator dies.
         armed = [pod for pod in world.pods.values() if pod.state is RunnerState.ARMED]
+        died = world.now
         world.reconcile(crash_after=1 if len(armed) == 2 else None)
         world.advance(0.5)
-    world.advance(60)
+    world.advance(away - (world.now - died))
     status = world.settle()
     assert status["phase"] == "Passed"
     assert status["summary"]["requests"] == 2 * WHOLE

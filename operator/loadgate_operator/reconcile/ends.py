@@ -12,7 +12,7 @@ from loadgate.verdict import Doubt, deadline_exceeded, denied_sentence, live_abo
 from loadgate_operator.reconcile import progress
 from loadgate_operator.reconcile.begin import by_hand, start_deadline
 from loadgate_operator.reconcile.ledger import End
-from loadgate_operator.reconcile.runners import Stand
+from loadgate_operator.reconcile.runners import Stand, patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def of_chosen(view: View, runners: Sequence[Runner], *, done: bool) -> End | Non
     elapsed = view.now - ledger.start_at
     if all(runner.stand is Stand.ARMED for runner in runners):
         # Nobody has begun, however late it is: as long as there is time, the start is planned anew.
-        late = elapsed > view.settings.start_late
+        late = elapsed > patience(ledger.duration, view.settings)
         return start_deadline(view, "no runner could be told to start") if late else None
     return (
         _denied(view, runners)

@@ -29,7 +29,7 @@ from loadgate_operator.reconcile.model import (
     StopRunners,
     WriteLedger,
 )
-from loadgate_operator.reconcile.runners import Runner, Stand, armed_pods, chosen, lowest_live, tolerance
+from loadgate_operator.reconcile.runners import Runner, Stand, armed_pods, chosen, lowest_live, patience, tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -184,7 +184,7 @@ def _start_waiting(view: View, runners: list[Runner], ledger: Ledger, start_at: 
     if ledger.setup and values is None:
         return []
     waited = {runner.index: _waited(runner, start_at) for runner in runners if runner.stand is Stand.ARMED}
-    if len(waited) == len(runners) and min(waited.values()) > view.settings.start_late:
+    if len(waited) == len(runners) and min(waited.values()) > patience(ledger.duration, view.settings):
         return _start_anew(view, ledger, values or {})
     in_time = tolerance(ledger.duration)
     due = [index for index, seconds in waited.items() if seconds <= in_time]

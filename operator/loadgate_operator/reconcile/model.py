@@ -33,7 +33,7 @@ class Settings:
     """Between choosing the runners and the load: time for every start message to arrive, as long as a round of them."""
 
     start_late: float = 1.0
-    """How late load may begin before a start that nobody heard of is planned anew."""
+    """How late load may begin, at most, before a start that nobody heard of is planned anew."""
 
     starting: float = 0.5
     """Between two looks at a run that is about to begin, to end, or to go."""

@@ -111,6 +111,13 @@ def tolerance(duration: float) -> float:
     return max(0.1, duration / 100)
 
 
+def patience(duration: float, settings: Settings) -> float:
+    """How many seconds past a start that nobody has heard of it is planned anew: while it could still be made good,
+    and never so late that it would be in doubt, as where an operator died between its ledger and its first word.
+    """
+    return min(settings.start_late, tolerance(duration))
+
+
 def armed_pods(run: RunSeen) -> dict[int, PodSeen]:
     """The pod to choose of each index that has an armed one: the oldest, so that every pass chooses the same."""
     out: dict[int, PodSeen] = {}
