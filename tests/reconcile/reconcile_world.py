@@ -19,7 +19,7 @@ from loadgate.control import LOG_PREFIX, BlockReport, BlockState, RunnerReport, 
 from loadgate.metrics import Health, IterationStats, Measurement, RequestStats, Snapshot
 from loadgate.plan import Plan, Targets
 from loadgate.report.result import Result
-from loadgate_operator.cluster.port import ClusterError, ConflictError, Key, Kind, RefusedError
+from loadgate_operator.cluster.port import ClusterError, ConflictError, GoingError, Key, Kind, RefusedError
 from loadgate_operator.collect.client import RunnerFaultError
 from loadgate_operator.collect.collector import Collector
 from loadgate_operator.manifests import names
@@ -241,6 +241,8 @@ class World:
     refuse_jobs: bool = False
     refuse_results: bool = False
     refuse_events: bool = False
+    going: bool = False
+    """The namespace is being deleted: pods go, nothing is made, and a Job's pods stay as long as it does."""
     setup_fails: bool = False
     cannot_arm: bool = False
     slow_ms: int = 100
@@ -289,6 +291,12 @@ class World:
     def changed(self, key: Key) -> None:
         """Tell a watch of a change."""
         self.changes.put_nowait(key)
+
+    def delete_namespace(self) -> None:
+        """As the namespace controller begins: with the pods, of which it waits for the last."""
+        self.going = True
+        for pod in self.pods.values():
+            pod.deleting_at = self.now if pod.deleting_at is None else pod.deleting_at
 
     def interrupt(self) -> None:
         """Whoever runs the operator calls the test's run off."""
@@ -357,13 +365,16 @@ class World:
         if pod.deleting_at is not None:
             if pod.loads and self.now >= pod.deleting_at + GRACE - 2:
                 pod.finish(self.now, complete=False)  # the graceful end after SIGTERM
-            if self.now >= pod.deleting_at + GRACE:
+            held = self.going and Key(Kind.JOB, NAMESPACE, pod.run) in self.objects
+            if self.now >= pod.deleting_at + GRACE and not held:
                 del self.pods[pod.uid]
         elif pod.finished_at is not None and self.now > pod.finished_at + 900:
             pod.phase = "Succeeded"
 
     def _control(self, key: Key) -> None:
         """The Job controller: one pod for each index, another one where it failed, up to three times."""
+        if self.going:
+            return
         job = self.objects[key]
         run, count = key.name, job["spec"]["completions"]
         mine = [pod for pod in self.pods.values() if pod.run == run]
@@ -539,6 +550,8 @@ class _Port:
     async def apply(self, obj: dict[str, Any]) -> dict[str, Any]:
         self._world.calls[f"apply {obj['kind']}"] += 1
         self._world.touch()
+        if self._world.going and "uid" not in obj["metadata"]:
+            raise GoingError("the namespace is being terminated")
         if (self._world.refuse_jobs and obj["kind"] == "Job") or (self._world.refuse_results and "binaryData" in obj):
             raise RefusedError("no pods here")
         return self._world.apply(obj)
@@ -567,6 +580,10 @@ class _Port:
         if self._world.refuse_events:
             raise RefusedError("events are forbidden")
         self._world.events.append((event_type, reason, message))
+
+    async def is_going(self, namespace: str) -> bool:
+        self._world.calls["ask whether it goes"] += 1
+        return self._world.going
 
     def address(self, pod: dict[str, Any]) -> str | None:
         return f"http://{pod['metadata']['uid']}"

@@ -688,6 +688,53 @@ def test_a_run_that_is_refused_says_what_to_change_and_ends_at_the_start_deadlin
     assert "no pods here" in status["doubts"][0]["message"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_start_is_given_up_with_its_namespace(world: World, *, there: bool) -> None:
+    """A run whose pods go with their namespace is called off at once, so that its Job keeps them no longer."""
+    world.put(load_test(startDeadline="1h"))
+    world.until(Phase.Starting)
+    world.going = not there
+    world.advance(1)
+    assert len(world.pods) == 2 * there
+    world.delete_namespace()
+    begun = world.now
+    status = world.settle()
+    assert world.now - begun < 30
+    assert (status["phase"], world.conditions["Stalled"]) == ("Aborted", ("True", "Aborted"))
+    assert "namespace is being deleted" in world.message("Stalled")
+    assert not world.jobs()
+    world.advance(30)
+    assert not world.pods
+
+
+@pytest.mark.parametrize(("phase", "end"), [(Phase.Pending, "Aborted"), (Phase.Running, "Inconclusive")])
+def test_nothing_hammers_a_namespace_that_goes(world: World, phase: Phase, end: str) -> None:
+    """However long a namespace takes to go, a run in it ends and no other begins, and the API server is left alone."""
+    world.put(load_test(onInconclusive={"retries": 3}))
+    world.until(phase)
+    world.delete_namespace()
+    status = world.settle()
+    assert (status["phase"], status["run"]["number"]) == (end, 1)
+    world.calls.clear()
+    for _ in range(100):
+        after = world.reconcile()
+        assert after is None or after >= 1
+        world.advance(min(after or 60.0, 60.0))
+    assert set(world.calls) <= {"ask whether it goes"}
+
+
+def test_a_pod_that_goes_alone_calls_nothing_off(world: World) -> None:
+    """A pod that someone deletes before the start is replaced, and the run passes."""
+    world.put(load_test())
+    world.until(Phase.Starting)
+    world.reconcile()
+    world.advance(1)
+    world.live()[0].deleting_at = world.now
+    status = world.settle()
+    assert status["phase"] == "Passed"
+    assert world.calls["ask whether it goes"] > 0
+
+
 def test_nobody_is_started_before_the_status_says_that_the_run_has_begun(world: World) -> None:
     """Else a Job that someone deletes could not be told from one that is still to be made, and load would come twice."""
     world.put(load_test())

@@ -58,6 +58,10 @@ class RefusedError(ClusterError):
     """The cluster will not take this object however often it is offered: it is too large, malformed or forbidden."""
 
 
+class GoingError(RefusedError):
+    """The namespace is being deleted: nothing can be made in it any more."""
+
+
 class ConflictError(ClusterError):
     """The object isn't the one that was meant: another uid has its name, or it is gone."""
 
@@ -106,6 +110,10 @@ class Cluster(Protocol):
         self, about: Object, event_type: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
         """Tell people what happened to an object; a repeated event is counted, not repeated."""
+        ...
+
+    async def is_going(self, namespace: str) -> bool:
+        """Whether the namespace is being deleted, so that nothing can be made in it; known a few seconds late."""
         ...
 
     def address(self, pod: Object) -> str | None:

@@ -11,7 +11,7 @@ from loadgate.api.conditions import Reason
 from loadgate.plan import compile_plan
 from loadgate.report.fit import fit
 from loadgate.report.result import ResultError
-from loadgate_operator.cluster.port import ClusterError, ConflictError, Kind, RefusedError
+from loadgate_operator.cluster.port import ClusterError, ConflictError, GoingError, Kind, RefusedError
 from loadgate_operator.manifests import names
 from loadgate_operator.manifests.configs import (
     TooLargeError,
@@ -67,13 +67,16 @@ class Actor:
     async def act(self, actions: Iterable[Action], sight: Sight) -> None:
         """Do them in order; the first that fails ends it, since those after it count on it.
 
-        Raises UserMustActError, TryAgainError or UnstorableError, by who must do something about it.
+        Raises UserMustActError, TryAgainError or UnstorableError, by who must do something about it; GoingError where
+        nobody can.
         """
         for action in actions:
             try:
                 await self._do(action, sight)
             except ConflictError as error:
                 raise TryAgainError(str(error)) from error
+            except GoingError:
+                raise
             except (RefusedError, TooLargeError, ResultError) as error:
                 raise _refused(action, error) from error
             except ClusterError as error:

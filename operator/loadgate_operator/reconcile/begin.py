@@ -12,6 +12,7 @@ from loadgate_operator.reconcile.finish import job_deleted, over
 from loadgate_operator.reconcile.identity import run_id
 from loadgate_operator.reconcile.ledger import End, Ledger
 from loadgate_operator.reconcile.model import CreateRun, Decision, DeleteObject, Owned
+from loadgate_operator.reconcile.view import GOING
 
 if TYPE_CHECKING:
     from loadgate_operator.reconcile.view import View
@@ -55,6 +56,8 @@ def _called_off(view: View) -> End | None:
         )
     if view.suspended:
         return End(Reason.Suspended, "suspended before it began", view.now, aborted=True)
+    if view.observed.going:
+        return End(Reason.Aborted, GOING, view.now, aborted=True)
     return by_hand(view, 0.0, 0.0) if view.observed.interrupted else None
 
 

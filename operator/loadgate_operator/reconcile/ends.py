@@ -13,6 +13,7 @@ from loadgate_operator.reconcile import progress
 from loadgate_operator.reconcile.begin import by_hand, start_deadline
 from loadgate_operator.reconcile.ledger import End
 from loadgate_operator.reconcile.runners import Stand, patience
+from loadgate_operator.reconcile.view import GOING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ def called_off(view: View, *, done: bool = False) -> End | None:
         return End(Reason.Aborted, view.changed, view.now, aborted=True)
     if view.suspended and not done:
         return End(Reason.Suspended, "spec.suspend is true", view.now, aborted=True, graceful=True)
+    if view.observed.going and not done:
+        return End(Reason.Aborted, GOING, view.now, aborted=True)
     if view.observed.interrupted and not done:
         ledger = view.seen.ledger
         elapsed = 0.0 if ledger.start_at is None else max(0.0, view.now - ledger.start_at)

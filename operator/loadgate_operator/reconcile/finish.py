@@ -50,7 +50,7 @@ def over(view: View, runners: Sequence[Runner], ledger: Ledger, actions: Sequenc
     if stored is None or stored.result.run.id != view.run.id:
         result = _result(view, runners, ledger)
         judged_by = limits_hash(view.test, view.observed.budgets)
-        keep = [] if view.observed.unstorable else [StoreResult(view.run.id, view.run.number, result, judged_by)]
+        keep = [StoreResult(view.run.id, view.run.number, result, judged_by)] if view.storable else []
     else:
         result, judged_by, keep = stored.result, stored.judged_by, []
     finished = _status(view, result, judged_by)
@@ -199,7 +199,7 @@ def job_deleted(run: str, runners: int) -> Doubt:
 
 def _status(view: View, result: Result, judged_by: str) -> dict[str, Any]:
     """The changes that a result makes to the status."""
-    kept = None if view.observed.unstorable else names.result_name(view.observed.name, view.run.number)
+    kept = names.result_name(view.observed.name, view.run.number) if view.storable else None
     ended, finished = result.run.load_ended_at, result.run.finished_at
     times = {
         "load_ended_at": datetime.fromisoformat(ended) if ended else None,

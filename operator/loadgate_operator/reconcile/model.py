@@ -158,7 +158,8 @@ class Observed:
     `run` is that of `status.run` where its Job or pods of it exist. `budgets` judge this test; `budget_faults` say
     which that it names don't exist or aren't valid. `interrupted` says that whoever runs the operator calls the run
     off: what was measured is kept and judged, and nothing begins any more. `unstorable` says why the result of the
-    run can't be kept, where that was tried and refused.
+    run can't be kept, where that was tried and refused. `going` says that the namespace is being deleted, where that
+    would change what is done.
     """
 
     namespace: str
@@ -175,6 +176,7 @@ class Observed:
     owned: tuple[Owned, ...] = ()
     interrupted: bool = False
     unstorable: str = ""
+    going: bool = False
     settings: Settings = field(default_factory=Settings)
 
 

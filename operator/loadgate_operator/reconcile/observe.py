@@ -45,6 +45,9 @@ JUDGED_BY_ANNOTATION = "loadgate.dev/judged-by"
 
 _OWNED = (Kind.JOB, Kind.POD, Kind.SECRET, Kind.CONFIG_MAP)
 """In the order in which they are removed: a token goes before its plan, by which it is found."""
+_SOON_THERE = 10.0
+"""Seconds after which a Job that may make pods has made them, mostly."""
+
 _ENDED = ("Succeeded", "Failed")
 _UNDER_WAY = (Phase.Starting, Phase.Running, Phase.Judging)
 
@@ -110,6 +113,7 @@ class Observer:
             result=await self._result(namespace, test, status, budgets),
             owned=await self._everything_owned(namespace, name, status, run),
             interrupted=interrupted,
+            going=await self._is_going(namespace, status, run),
             settings=self._settings,
         )
         return Sight(observed, reach)
@@ -216,6 +220,25 @@ class Observer:
         if job is None or ledger.chosen or len(pods) >= job["spec"].get("completions", 1):
             return None
         return job_trouble(job, await self._cluster.list(Kind.EVENT, namespace))
+
+    async def _is_going(self, namespace: str, status: LoadTestStatus | None, run: RunSeen | None) -> bool:
+        """Whether the namespace goes: asked only where it may, and nothing else would tell.
+
+        Its pods go first, and what a Job of it lacks then never comes. A run that was called off would begin anew.
+        """
+        if status is None or status.run is None:
+            return False
+        if status.run.finished_at is not None:
+            suspected = status.run.verdict is Outcome.Aborted
+        elif run is None or run.ledger.chosen:
+            suspected = False
+        else:
+            created = status.run.created_at
+            slow = created is not None and self._clock() - created.timestamp() > _SOON_THERE
+            wanted = status.runners.desired if status.runners else 1
+            gone = slow and len(run.pods) < wanted
+            suspected = gone or any(pod.deleting_since is not None for pod in run.pods)
+        return suspected and await self._cluster.is_going(namespace)
 
     async def _result(
         self,

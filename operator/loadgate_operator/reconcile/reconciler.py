@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadgate.api.conditions import ConditionType
 from loadgate.api.status import LoadTestStatus
-from loadgate_operator.cluster.port import ClusterError, Key, Kind
+from loadgate_operator.cluster.port import ClusterError, GoingError, Key, Kind
 from loadgate_operator.manifests.job import settings_for
 from loadgate_operator.reconcile import summarise
 from loadgate_operator.reconcile.act import Actor
@@ -208,11 +208,11 @@ class Reconciler:
         decision = decide(sight.observed, now)
         try:
             await self._actor.act(decision.actions, sight)
+        except GoingError:
+            return await self._act(_knowing(sight, going=True), now)
         except UnstorableError as error:
-            without = replace(sight, observed=replace(sight.observed, unstorable=str(error)))
             logger.warning("%s: the result can't be kept: %s", sight.observed.name, error)
-            decision = decide(without.observed, now)
-            await self._actor.act(decision.actions, without)
+            return await self._act(_knowing(sight, unstorable=str(error)), now)
         except UserMustActError as error:
             return _stalled(sight, error, now)
         return decision
@@ -247,6 +247,11 @@ class Reconciler:
         status = decide_budget(await observe_budget(self._cluster, self._observer, raw), now).to_json()
         if raw.get("status") != status:
             await self._cluster.write_status(key, status, version=raw["metadata"].get("resourceVersion"))
+
+
+def _knowing(sight: Sight, **more: Any) -> Sight:
+    """The same sight with what was learned by acting; nothing that it forbids is decided on again."""
+    return replace(sight, observed=replace(sight.observed, **more))
 
 
 def _stalled(sight: Sight, error: UserMustActError, now: float) -> Decision:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from loadgate.api.status import RunStatus
     from loadgate_operator.reconcile.model import Action, Observed, Settings
 
+GOING = "the namespace is being deleted, and nothing begins in it any more"
+
 SOON = 0.0
 """Look again at once: the status had to be written first."""
 
@@ -88,7 +90,14 @@ class View:
         """Why nothing begins at the moment; empty where it may."""
         if self.suspended:
             return "suspended: set spec.suspend to false to start a run"
+        if self.observed.going:
+            return GOING
         return "interrupted: the operator ends, and nothing begins any more" if self.observed.interrupted else ""
+
+    @property
+    def storable(self) -> bool:
+        """Whether a result can be kept, as far as is known."""
+        return not (self.observed.unstorable or self.observed.going)
 
     @property
     def deleting(self) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 import orjson
 
-from loadgate_operator.cluster.port import ClusterError, ConflictError, RefusedError
+from loadgate_operator.cluster.port import ClusterError, ConflictError, GoingError, RefusedError
 from loadgate_operator.steady import read_date
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Api:
         return None if date is None else date + time.monotonic() - heard
 
     async def ask(self, call: Call) -> Any:
-        """The answer's JSON. Raises NotFoundError, ConflictError, RefusedError or ClusterError."""
+        """The answer's JSON. Raises NotFoundError, ConflictError, RefusedError, GoingError or ClusterError."""
         return orjson.loads(await self.text(call))
 
     async def text(self, call: Call, limit: int | None = None) -> bytes:
@@ -211,7 +211,7 @@ def _check(call: Call, response: aiohttp.ClientResponse, data: bytes) -> None:
         raise ConflictError(message)
     if status in (401, 408):
         raise ClusterError(message)
-    raise RefusedError(message)
+    raise (GoingError if _is_going(data) else RefusedError)(message)
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
@@ -224,6 +224,15 @@ def _said(data: bytes) -> str:
         return str(orjson.loads(data)["message"])[:2000]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return data[:200].decode(errors="replace").strip()
+
+
+def _is_going(data: bytes) -> bool:
+    """Whether a refusal's cause is that its namespace is being deleted, as admission puts it."""
+    try:
+        causes = orjson.loads(data)["details"]["causes"]
+        return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return False
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int | None) -> bytes:

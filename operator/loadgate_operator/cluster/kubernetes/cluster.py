@@ -18,9 +18,9 @@ from loadgate_operator.cluster.kubernetes.contents import Contents
 from loadgate_operator.cluster.kubernetes.events import Recorder
 from loadgate_operator.cluster.kubernetes.freshness import WATCHED, Freshness
 from loadgate_operator.cluster.kubernetes.lists import list_all
-from loadgate_operator.cluster.kubernetes.paths import PLURALS, single
+from loadgate_operator.cluster.kubernetes.paths import PLURALS, collection, single
 from loadgate_operator.cluster.kubernetes.secrets import Secrets
-from loadgate_operator.cluster.port import API_VERSIONS, ConflictError, Key, Kind, Object, RefusedError
+from loadgate_operator.cluster.port import API_VERSIONS, ConflictError, GoingError, Key, Kind, Object, RefusedError
 from loadgate_operator.manifests import names
 from loadgate_operator.manifests.job import CONTAINER, PORT_NAME
 
@@ -36,6 +36,8 @@ Objects: TypeAlias = list[Object]
 _EVENTS_LAST = 5.0
 """Seconds for which a list of events is as good as a new one: a run that is held up asks as seldom as it tells."""
 
+_GOING_LASTS = 5.0
+"""Seconds for which it is known whether a namespace goes."""
 
 _RACES, _MOST_REMEMBERED = 5, 2_000
 
@@ -69,6 +71,7 @@ class KubernetesCluster:
         self._asked: set[Key] = set()
         self._annotations: OrderedDict[tuple[str, str], dict[str, str]] = OrderedDict()
         self._events: dict[str, tuple[float, list[Object]]] = {}
+        self._going: dict[str, tuple[float, bool]] = {}
         api.recovered = self._freshness.ask
 
     async def run(self) -> None:
@@ -192,6 +195,16 @@ class KubernetesCluster:
         """See `Cluster`."""
         await self._recorder.record(about, event_type, reason, message)
 
+    async def is_going(self, namespace: str) -> bool:
+        """See `Cluster`: tried out by making what isn't kept, since to read namespaces would take one more right."""
+        now = asyncio.get_running_loop().time()
+        known = self._going.get(namespace)
+        if known is None or now - known[0] > _GOING_LASTS:
+            known = (now, await self._refuses_all(namespace))
+            self._going = {space: kept for space, kept in self._going.items() if now - kept[0] <= _GOING_LASTS}
+            self._going[namespace] = known
+        return known[1]
+
     def address(self, pod: Object) -> str | None:
         """See `Cluster`: the pod's own address, and the port that its container names."""
         status = pod.get("status") or {}
@@ -272,6 +285,19 @@ class KubernetesCluster:
             for secret in found
             if secret is not None and labels.items() <= (secret["metadata"].get("labels") or {}).items()
         ]
+
+    async def _refuses_all(self, namespace: str) -> bool:
+        kind = Kind.CONFIG_MAP
+        made = {"apiVersion": "v1", "kind": kind.value, "metadata": {"generateName": f"{names.OPERATOR}-"}}
+        query = {"dryRun": "All", "fieldManager": names.OPERATOR}
+        path = collection(kind, namespace)
+        try:
+            await self._api.ask(Call(verb="POST", path=path, resource=PLURALS[kind], query=query, body=made))
+        except (GoingError, NotFoundError):
+            return True
+        except RefusedError:  # by a quota, say
+            return False
+        return False
 
     async def _list_events(self, namespace: str) -> Objects:
         """Those that warn of a Job, a few seconds old at most: there may be thousands of others."""

@@ -104,6 +104,10 @@ class LocalCluster:
         """See `Cluster`."""
         record(self.store, about, (event_type, reason, message), self._clock())
 
+    async def is_going(self, namespace: str) -> bool:  # noqa: ARG002 - namespaces are only names here
+        """See `Cluster`."""
+        return False
+
     def address(self, pod: Object) -> str | None:
         """See `Cluster`: all pods share loopback, so each has a port of its own, as with a hostPort in Kubernetes."""
         status = pod.get("status") or {}
