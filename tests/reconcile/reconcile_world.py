@@ -127,12 +127,24 @@ class Pod:
     message: str = ""
     log: str = ""
     denied: int = 0
+    left_with: float | None = None
+    """Its runner has ended, and a sidecar goes on; seconds that its node's clock is ahead."""
     slow_ms: int = 100
 
     @property
     def loads(self) -> bool:
         """Whether it makes load now."""
         return self.phase == "Running" and self.state in (RunnerState.RUNNING, RunnerState.STOPPING)
+
+    def containers(self, now: float) -> list[dict[str, Any]]:
+        """As the node tells of them, by its own clock; of a runner's pod in which something else goes on."""
+        if self.left_with is None:
+            return []
+        ended = {"exitCode": 1, "reason": "Error", "finishedAt": timestamp(now + self.left_with)}
+        return [
+            {"name": "runner", "state": {"terminated": ended}},
+            {"name": "agent", "state": {"running": {}}, "ready": True},
+        ]
 
     def deny(self, now: float) -> None:
         """It was led to where load may not go: it denies the connection and ends by itself."""
@@ -544,7 +556,7 @@ class _Port:
                     **deleting,
                 },
                 "spec": {"nodeName": "node-1"},
-                "status": {"phase": pod.phase},
+                "status": {"phase": pod.phase, "containerStatuses": pod.containers(self._world.now)},
             }
 
     async def apply(self, obj: dict[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ TROUBLES: list[tuple[dict[str, Any], Reason | None, str]] = [
 @pytest.mark.parametrize(("status", "reason", "words"), TROUBLES)
 def test_what_keeps_a_pod_is_named(status: dict[str, Any], reason: Reason | None, words: str) -> None:
     """Whoever waits for a start reads what it waits for."""
-    seen = pod_seen(pod(**status))
+    seen = pod_seen(pod(**status), 0.0)
     assert seen is not None
     assert (seen.trouble[0] if seen.trouble else None) is reason
     assert words in (seen.trouble[1] if seen.trouble else "")
@@ -118,7 +118,7 @@ def test_what_keeps_a_pod_is_named(status: dict[str, Any], reason: Reason | None
 def test_how_a_pod_ended_is_told() -> None:
     """The exit code and the last words are where someone looks first."""
     ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "message": "so long\nout of memory\n"}}
-    seen = pod_seen(pod(phase="Failed", containerStatuses=[{"name": "runner", "state": ended}]))
+    seen = pod_seen(pod(phase="Failed", containerStatuses=[{"name": "runner", "state": ended}]), 0.0)
     assert seen is not None
     assert seen.over
     assert seen.exit == "OOMKilled, exit code 137, out of memory"
@@ -128,7 +128,7 @@ def test_a_pod_without_an_index_is_no_runner() -> None:
     """Someone's own pod with our label isn't taken for one."""
     stranger = pod()
     stranger["metadata"]["labels"] = {}
-    assert pod_seen(stranger) is None
+    assert pod_seen(stranger, 0.0) is None
 
 
 def test_what_keeps_a_job_from_making_pods_is_found_in_its_events() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from reconcile_world import World, load_test
 from test_reconcile_decide import ARMED, NOW, answer, observed, seen
 
 from loadgate.api.conditions import Outcome, Phase, Reason
@@ -49,7 +50,7 @@ def pod(phase: str, init: dict[str, Any] | None = None, **containers: dict[str, 
             "containerStatuses": statuses(containers),
         },
     }
-    found = pod_seen(raw)
+    found = pod_seen(raw, NOW)
     assert found is not None
     return found
 
@@ -170,3 +171,21 @@ def test_it_is_looked_again_when_the_time_is_over() -> None:
     after = decide(finished(lingering(0, since=GRACE - 4), DONE), NOW).requeue_after
     assert after is not None
     assert after <= 4
+
+
+@pytest.mark.parametrize("ahead", [0.0, 7_200.0, -7_200.0])
+def test_a_nodes_clock_changes_no_grace(ahead: float) -> None:
+    """Other containers have their time after the runner whatever the node's clock says, and then make place."""
+    world = World()
+    world.put(load_test())
+    world.until(Phase.Starting)
+    world.advance(1)
+    left = world.live()[0]
+    left.left_with, left.mute_until = ahead, float("inf")
+    seen_at = world.now
+    while left.deleting_at is None:
+        world.advance(world.reconcile() or 0.5)
+        assert world.now - seen_at < 2 * GRACE
+    assert left.deleting_at - seen_at == pytest.approx(GRACE, abs=1.5)
+    assert world.settle()["phase"] == "Passed"
+    world.close()

@@ -65,7 +65,8 @@ class PodSeen:
     """A pod of the run's Job. `index` is its completion index; `phase` is Kubernetes'.
 
     `trouble` is what keeps it from running, as (reason, message): unschedulable, an image that can't be pulled, …
-    `exit` is what its runner's end looked like, `ended_at` when that was. It `lingers` where another container goes on
+    `exit` is what its runner's end looked like, `ended_at` when that was first seen: what the node writes down goes by
+    the node's clock, which may be another one. It `lingers` where another container goes on
     after that, which keeps the pod, and with it the Job, from ending.
     """
 
@@ -109,7 +110,7 @@ class RunSeen:
 class Inputs:
     """What the test takes from its namespace.
 
-    `config_maps`: `NAME/KEY` -> digest of each ConfigMap key that its plan names, None where it is missing. What its
+    `config_maps`: `NAME/KEY` -> SHA-256 of each ConfigMap key that its plan names, None where it is missing. What its
     pods can't start without and isn't there is `NAME/KEY`, or `NAME` where they need the whole of it: Secrets, and the
     ConfigMaps of the pods' own variables and volumes. New contents of these ask for no new run.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ _OWNED = (Kind.JOB, Kind.POD, Kind.SECRET, Kind.CONFIG_MAP)
 _SOON_THERE = 10.0
 """Seconds after which a Job that may make pods has made them, mostly."""
 
+_MOST_ENDED = 1_000
+"""Runs of which it is remembered when their runners were seen to end; a run is looked at every few seconds."""
+
 _ENDED = ("Succeeded", "Failed")
 _UNDER_WAY = (Phase.Starting, Phase.Running, Phase.Judging)
 
@@ -87,6 +91,7 @@ class Observer:
         self._settings = settings
         self._clock = clock
         self._validated: dict[tuple[str, str, str], _Validated] = {}
+        self._ended: OrderedDict[str, dict[str, float]] = OrderedDict()
 
     async def observe(self, namespace: str, name: str, *, interrupted: bool = False) -> Sight:
         """All there is to know of one LoadTest. `interrupted`: whoever runs the operator calls its run off."""
@@ -165,7 +170,7 @@ class Observer:
         active = status.run.finished_at is None
         job = await self._cluster.read(Kind.JOB, namespace, names.job_name(run))
         raw_pods = await self._cluster.list(Kind.POD, namespace, names.run_selector(run))
-        pods = [(raw, pod) for raw in raw_pods if (pod := pod_seen(raw))]
+        pods = self._first_seen(run, [(raw, pod) for raw in raw_pods if (pod := pod_seen(raw, self._clock()))])
         if job is None and not pods:
             return None, {}
         ledger = _ledger(job, self._clock())
@@ -185,6 +190,16 @@ class Observer:
             rate=self._collector.rate(run),
         )
         return seen, reach
+
+    def _first_seen(self, run: str, pods: list[tuple[Object, PodSeen]]) -> list[tuple[Object, PodSeen]]:
+        """The pods, each ended when that was first seen. Who begins anew sees it anew, and waits a little longer."""
+        before = self._ended.pop(run, {})
+        ends = {pod.uid: before.get(pod.uid, pod.ended_at) for _, pod in pods if pod.ended_at is not None}
+        if ends:
+            self._ended[run] = ends
+            while len(self._ended) > _MOST_ENDED:
+                self._ended.popitem(last=False)
+        return [(raw, replace(pod, ended_at=ends[pod.uid]) if pod.uid in ends else pod) for raw, pod in pods]
 
     async def _reach(self, namespace: str, run: str, pods: Iterable[tuple[Object, PodSeen]]) -> dict[str, Runner]:
         secret = await self._cluster.read(Kind.SECRET, namespace, names.token_name(run))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _PULL_FAILS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 
 
-def pod_seen(pod: Object) -> PodSeen | None:
-    """A pod of a run; None for a pod that has no index."""
+def pod_seen(pod: Object, now: float) -> PodSeen | None:
+    """A pod of a run as it is seen at `now` (Unix seconds); None for a pod that has no index."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     index = pod_index(pod)
     if index is None:
@@ -33,7 +33,7 @@ def pod_seen(pod: Object) -> PodSeen | None:
         deleting_since=parse(metadata.get("deletionTimestamp")),
         trouble=_trouble(pod, status),
         exit=_exit(status),
-        ended_at=_ended_at(status),
+        ended_at=now if _is_ended(status) else None,
         lingers=_lingers(status),
     )
 
@@ -119,16 +119,15 @@ def _words(ended: dict[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _ended_at(status: dict[str, Any]) -> float | None:
-    """When the runner ended, which its pod may outlive for a while."""
-    ends = [_ended(container) for container in status.get("containerStatuses") or () if _is_runner(container)]
-    return next((parse(end.get("finishedAt")) for end in ends if end), None)
+def _is_ended(status: dict[str, Any]) -> bool:
+    """Whether the runner has ended, which its pod may outlive for a while."""
+    return any(_ended(container) for container in status.get("containerStatuses") or () if _is_runner(container))
 
 
 def _lingers(status: dict[str, Any]) -> bool:
     """Whether another container goes on that nobody ends. Native sidecars are init containers: the node ends them."""
     others = [container for container in status.get("containerStatuses") or () if not _is_runner(container)]
-    return _ended_at(status) is not None and not all(map(_ended, others))
+    return _is_ended(status) and not all(map(_ended, others))
 
 
 def job_failed(job: Object) -> str:
