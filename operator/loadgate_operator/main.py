@@ -15,7 +15,7 @@ from loadgate.api.defaults import load_pods
 from loadgate.api.faults import InvalidSpec
 from loadgate.api.pods import PodTemplate
 from loadgate.api.yamltree import MAX_BYTES
-from loadgate_operator import garbage, lag
+from loadgate_operator import garbage, lag, memory
 from loadgate_operator.api_metrics import ApiMetrics
 from loadgate_operator.cluster.kubernetes import Api, ConnectionFaultError, KubernetesCluster, Scope, connect
 from loadgate_operator.cluster.kubernetes.api import NotFoundError
@@ -104,7 +104,7 @@ class Operator:
         clock = _clock(api)
         cluster = KubernetesCluster(api, Scope(self._flags.namespaces), clock)
         async with RunnerClient() as client:
-            collector = Collector(client, clock, self._metrics.scraped)
+            collector = Collector(client, clock, self._metrics.scraped, most_held=memory.for_snapshots())
             options = Options(
                 settings=Settings(targets=self._flags.targets),
                 live_writes=LIVE_WRITES,

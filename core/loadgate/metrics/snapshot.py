@@ -70,7 +70,8 @@ class Snapshot:
 
     `clock` is the runner's own, in Unix seconds; `elapsed` is the run's time in seconds since its planned start,
     warm-up included; `state` is one of control.RunnerState's. `complete` says that the runner did all that its
-    share of the plan asked for, so that nothing is missing from the measurement.
+    share of the plan asked for, so that nothing is missing from the measurement. `size` is how many bytes the document
+    had that it was read from; it is no part of what is said.
     """
 
     run: str
@@ -83,6 +84,7 @@ class Snapshot:
     complete: bool = False
     measurement: Measurement = field(default_factory=Measurement)
     health: Health = field(default_factory=Health)
+    size: int = field(default=0, compare=False)
 
     def encode(self, *, slices: bool = True) -> bytes:
         """JSON, in UTF-8."""
@@ -99,7 +101,7 @@ class Snapshot:
                 raise SnapshotError(f"snapshot version {document['version']!r}, expected {VERSION}")
             plain = {name: read(document[name]) for name, read in _PLAIN.items()}
             measurement = Measurement.from_json(document["measurement"])
-            return cls(**plain, measurement=measurement, health=Health.from_json(document["health"]))
+            return cls(**plain, measurement=measurement, health=Health.from_json(document["health"]), size=len(data))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SnapshotError(f"not a snapshot: {str(error)[:300]}") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_SALVAGED = 32 << 20
+MOST_HELD = 1 << 30
+"""Bytes of snapshots, as documents, that are held where nothing else is said."""
+
+_MOST_SALVAGED = 24 << 20
 _LONGEST_FAULT = 300  # characters: it goes into statuses, and may quote what a runner said
 _RATE_OVER = 1.0  # seconds
 _OVER = {RunnerState.FINISHED, RunnerState.FAILED}
@@ -38,10 +42,14 @@ _HAS_SNAPSHOTS = {RunnerState.RUNNING, RunnerState.STOPPING, *_OVER}
 
 @dataclass
 class _Known:
-    """What is known of one run's runners, by pod uid, and the last sights of its request count with their times."""
+    """What is known of one run's runners, by pod uid, and the last sights of its request count with their times.
+
+    `sizes` are bytes of the documents whose contents are held of each.
+    """
 
     answers: dict[str, RunnerAnswer] = field(default_factory=dict)
     full: dict[str, Snapshot] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     sights: list[tuple[float, int]] = field(default_factory=list)
 
 
@@ -49,9 +57,19 @@ class Collector:
     """Talks with runners, many at a time. No call raises for anything that a runner does or doesn't do."""
 
     def __init__(
-        self, client: RunnerClient, clock: Callable[[], float], scraped: Callable[[int, int], None] | None = None
+        self,
+        client: RunnerClient,
+        clock: Callable[[], float],
+        scraped: Callable[[int, int], None] | None = None,
+        *,
+        most_held: int = MOST_HELD,
     ) -> None:
-        """`clock` tells Unix seconds; `scraped` is told how many runners answered each poll, and how many didn't."""
+        """`clock` tells Unix seconds; `scraped` is told how many runners answered each poll, and how many didn't.
+
+        A snapshot that would make it more than `most_held` bytes of all runs is as good as none.
+        """
+        self._most_held = most_held
+        self._held = 0
         self._client = client
         self._clock = clock
         self._scraped = scraped
@@ -123,7 +141,8 @@ class Collector:
                 )
                 continue
             if (snapshot.run, snapshot.uid) == (runner.run, runner.uid):
-                self._hold(runner, snapshot, full=True)
+                with contextlib.suppress(RunnerFaultError):  # there is no room for it, which was logged
+                    self._hold(runner, snapshot, full=True)
                 break
         return self._answer(runner)
 
@@ -155,7 +174,8 @@ class Collector:
 
     def forget(self, run: str) -> None:
         """Let go of a run that is over."""
-        self._runs.pop(run, None)
+        known = self._runs.pop(run, None)
+        self._held -= sum(known.sizes.values()) if known else 0
 
     async def _poll(self, runner: Runner, *, full: bool) -> RunnerAnswer:
         """Ask for all that is wanted of a runner. One that tells its state and nothing more has not answered."""
@@ -200,12 +220,30 @@ class Collector:
         return self._put(runner, replace(before, silent_since=since, silent_until=now, fault=fault))
 
     def _hold(self, runner: Runner, snapshot: Snapshot, *, full: bool) -> None:
+        """Keep it where it is as new. Raises RunnerFaultError where there is no room for it."""
+        self._make_room(runner, snapshot)
         before = self._answer(runner)
         if before.snapshot is None or snapshot.sequence >= before.snapshot.sequence:
             self._put(runner, replace(before, snapshot=snapshot))
         held = self._known(runner.run).full
         if full and (runner.uid not in held or snapshot.sequence >= held[runner.uid].sequence):
             held[runner.uid] = snapshot
+        elif held.get(runner.uid, snapshot).sequence < snapshot.sequence:
+            # Older than what is known: it is of no use but for its slices, which the last one brings.
+            del held[runner.uid]
+
+    def _make_room(self, runner: Runner, snapshot: Snapshot) -> None:
+        """Count a snapshot in the place of what there is of its runner."""
+        sizes = self._known(runner.run).sizes
+        held = self._held - sizes.get(runner.uid, 0)
+        if held + snapshot.size > self._most_held:
+            mega = 1 << 20
+            raise RunnerFaultError(
+                f"no room: it measured {snapshot.size / mega:.1f} MB, and the operator holds {held / mega:.1f} of "
+                f"{self._most_held / mega:.0f} MB already; raise its memory limit, or ask for fewer names or runners"
+            )
+        sizes[runner.uid] = snapshot.size
+        self._held = held + snapshot.size
 
     def _see(self, run: str) -> None:
         known = self._known(run)
