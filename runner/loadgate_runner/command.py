@@ -16,6 +16,7 @@ from loadgate_runner.processes import Processes
 from loadgate_runner.service import EXIT_UNUSABLE, serve
 from loadgate_runner.settings import Settings, SettingsError, read
 from loadgate_runner.telemetry.cgroup import Cgroup
+from loadgate_runner.unchanged import is_same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,12 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 def read_plan(settings: Settings) -> Plan:
     """The plan, which must be of our run. Raises OSError, PlanError or SettingsError."""
-    plan, own = Plan.decode(settings.plan.read_bytes()), settings.identity
+    data, own = settings.plan.read_bytes(), settings.identity
+    if not is_same(data, settings.plan_digest):
+        raise SettingsError(
+            f"the plan isn't the one that run {own.run} was made with: its ConfigMap was changed; run the test again"
+        )
+    plan = Plan.decode(data)
     if plan.run != own.run:
         raise SettingsError(f"the plan is of run {plan.run!r}, and LOADGATE_RUN is {own.run!r}")
     if own.index >= plan.runners:

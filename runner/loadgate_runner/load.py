@@ -34,6 +34,7 @@ from loadgate_runner.scenario import ScenarioStage
 from loadgate_runner.telemetry.health import Allowance, HealthMonitor, OwnProcess
 from loadgate_runner.telemetry.recorder import Recorder
 from loadgate_runner.telemetry.timeline import SECOND
+from loadgate_runner.unchanged import changed_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,6 +104,7 @@ class Load:
         if fault := self._sources.fault():
             raise ArmError(f"spec.target.connection.sourceAddresses: {fault}")
         await self._check_descriptors()
+        self._check_files()
         faults: list[str] = []
         first_vu = 0
         for scenario in self._plan.scenarios:
@@ -119,6 +121,7 @@ class Load:
                 faults.append(f"{name}: {error}")
         if faults:
             raise ArmError("; ".join(faults))
+        self._check_files()  # once more: what was read in between is what was looked at
         garbage.settle()
 
     def _make_network(self, target: PlanTarget) -> Network:
@@ -131,6 +134,11 @@ class Load:
             sources=self._sources,
             sockets={locate(target.url)[0]: path} if path else None,
         )
+
+    def _check_files(self) -> None:
+        """Nothing is run, or sent, of a file that the run wasn't made with."""
+        if faults := changed_files(self._plan, self._surroundings.files):
+            raise ArmError("; ".join(faults))
 
     async def run_block(self, name: str, setup: Mapping[str, Any]) -> dict[str, Any]:
         """Do setup or teardown here."""

@@ -38,7 +38,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A runner's settings. `cores` and `memory_limit` (bytes, 0 for none) are the whole runner's."""
+    """A runner's settings. `cores` and `memory_limit` (bytes, 0 for none) are the whole runner's.
+
+    `plan_digest` is the SHA-256 of the only plan that will do, in hexadecimal; any will, where it is empty.
+    """
 
     identity: Identity
     plan: Path
@@ -50,6 +53,7 @@ class Settings:
     cores: float
     memory_limit: int
     token: str
+    plan_digest: str = ""
 
     def process_count(self, planned: int | None, vus: int) -> int:
         """How many processes make load: as told, as planned, or one for each core that we may use.
@@ -93,6 +97,7 @@ def read(arguments: Sequence[str], environ: Mapping[str, str], cgroup: Cgroup) -
         cores=_cores(environ, cgroup),
         memory_limit=cgroup.memory_limit(),
         token=_needed(environ, "LOADGATE_TOKEN"),
+        plan_digest=environ.get("LOADGATE_PLAN_SHA256", ""),
     )
 
 

@@ -33,7 +33,7 @@ from loadgate.plan.schedule import (
 from loadgate.plan.steps import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from loadgate.api.data import DataSource
     from loadgate.api.loadtest import LoadTest
@@ -85,8 +85,13 @@ def path_of(ref: KeyRef) -> str:
     return f"{ref.name}/{ref.key}"
 
 
-def compile_plan(test: LoadTest, *, run: str, allowed_targets: Sequence[str] = ()) -> Plan:
-    """The plan of a run of a validated test; `allowed_targets` are the rules on where its load may go."""
+def compile_plan(
+    test: LoadTest, *, run: str, allowed_targets: Sequence[str] = (), digests: Mapping[str, str] | None = None
+) -> Plan:
+    """The plan of a run of a validated test; `allowed_targets` are the rules on where its load may go.
+
+    `digests` are those of the ConfigMap keys that runners must find as they are now.
+    """
     spec = test.spec
     scenarios = list(_scenarios(spec.scenarios, spec.runners.count))
     return Plan(
@@ -105,6 +110,7 @@ def compile_plan(test: LoadTest, *, run: str, allowed_targets: Sequence[str] = (
         data={name: _data(source) for name, source in spec.data.items()},
         secrets={name: secret_env(name) for name in spec.secrets},
         files=sorted({path_of(ref) for ref in config_map_refs(test)}),
+        digests=dict(digests or {}),
         allowed_targets=list(allowed_targets),
     )
 

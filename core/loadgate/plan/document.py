@@ -6,6 +6,7 @@ Durations are seconds. Steps are the manifest's own models, since the runner com
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -143,6 +144,8 @@ class Plan(Stated):
     """By a secret's name in the manifest, the environment variable that holds its value."""
     files: list[str] = Field(default=[])
     """Every `CONFIGMAP/KEY` that the plan reads."""
+    digests: dict[str, str] = Field(default={})
+    """By `CONFIGMAP/KEY`, the SHA-256 of what it held when the run was made, in hexadecimal; none: nobody looks."""
     allowed_targets: Annotated[list[str], AfterValidator(_held_to)] = Field(default=[])
     """The platform's rules on where load may go; none: anywhere but reserved addresses."""
 
@@ -154,6 +157,11 @@ class Plan(Stated):
     def encode(self) -> bytes:
         """JSON, in UTF-8."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what `encode` writes, in hexadecimal."""
+        return sha256(self.encode()).hexdigest()
 
     @classmethod
     def decode(cls, data: bytes | str) -> Self:

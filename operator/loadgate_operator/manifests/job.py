@@ -28,6 +28,9 @@ PORT_NAME = "metrics"
 PORT_VARIABLE = "LOADGATE_PORT"
 """The environment variable that says where a runner listens; a cluster whose pods share an address sets it anew."""
 
+PLAN_VARIABLE = "LOADGATE_PLAN_SHA256"
+"""The environment variable that says which plan the Job was made for: a runner takes no other."""
+
 CPU_VARIABLE = "LOADGATE_CPU_LIMIT"
 """The environment variable that says how many cores a runner is allowed; without it, all that it finds."""
 
@@ -136,7 +139,7 @@ def _pod_spec(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) ->
         "terminationGracePeriodSeconds": math.ceil(plan.tail) + 30,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         **pods.placement(settings.pods, run),
-        "containers": [_container(test, run, settings, [mount for _, mount in mounted])],
+        "containers": [_container(test, run, plan, settings, [mount for _, mount in mounted])],
         "volumes": [*(volume for volume, _ in mounted), *pods.plain(settings.pods.volumes)],
     }
 
@@ -158,7 +161,9 @@ def _own_volumes(run: str, plan: Plan) -> list[tuple[dict[str, Any], dict[str, A
     return [*read, ({"name": scratch, "emptyDir": {}}, {"name": scratch, "mountPath": SCRATCH_FOLDER})]
 
 
-def _container(test: LoadTest, run: str, settings: RunnerSettings, mounts: list[dict[str, Any]]) -> dict[str, Any]:
+def _container(
+    test: LoadTest, run: str, plan: Plan, settings: RunnerSettings, mounts: list[dict[str, Any]]
+) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": settings.image,
@@ -166,7 +171,7 @@ def _container(test: LoadTest, run: str, settings: RunnerSettings, mounts: list[
         "args": _arguments(test, settings),
         "ports": [{"name": PORT_NAME, "containerPort": DEFAULT_PORT, "protocol": "TCP"}],
         # The test's own before ours, so that `$(NAME)` in them reads none of ours: the token isn't for journeys.
-        "env": [*pods.plain(settings.pods.env), *_environment(test, run, settings)],
+        "env": [*pods.plain(settings.pods.env), *_environment(test, run, plan, settings)],
         # A runner's last words become its pod's status, so that the operator needs no right to read logs for them.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -192,7 +197,7 @@ def _arguments(test: LoadTest, settings: RunnerSettings) -> list[str]:
     ]
 
 
-def _environment(test: LoadTest, run: str, settings: RunnerSettings) -> list[dict[str, Any]]:
+def _environment(test: LoadTest, run: str, plan: Plan, settings: RunnerSettings) -> list[dict[str, Any]]:
     fields = {
         "POD_IP": "status.podIP",
         "LOADGATE_POD_UID": "metadata.uid",
@@ -206,6 +211,7 @@ def _environment(test: LoadTest, run: str, settings: RunnerSettings) -> list[dic
     return [
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
         {"name": "LOADGATE_RUN", "value": run},
+        {"name": PLAN_VARIABLE, "value": plan.digest},
         {"name": PORT_VARIABLE, "value": str(DEFAULT_PORT)},
         {"name": "TMPDIR", "value": SCRATCH_FOLDER},
         *([{"name": CPU_VARIABLE, "value": f"{cpu.cores:g}"}] if cpu else []),

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from loadgate_operator.collect.answers import Runner
     from loadgate_operator.collect.collector import Collector
     from loadgate_operator.manifests.job import RunnerSettings
-    from loadgate_operator.reconcile.model import Action
+    from loadgate_operator.reconcile.model import Action, Inputs
     from loadgate_operator.reconcile.observe import Sight
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Actor:
         observed = sight.observed
         match action:
             case CreateRun():
-                await self._create(action, _test(sight))
+                await self._create(action, _test(sight), observed.inputs)
             case WriteLedger():
                 await self._write_ledger(action, observed.namespace)
             case StoreResult():
@@ -128,13 +128,14 @@ class Actor:
             case _:
                 assert_never(action)
 
-    async def _create(self, action: CreateRun, test: LoadTest) -> None:
+    async def _create(self, action: CreateRun, test: LoadTest, inputs: Inputs) -> None:
         """The plan and the token first: pods wait for what they mount, but need not.
 
         A token never is without its plan, by which it is found where Secrets can't be listed.
         """
         namespace, run = test.metadata.namespace, action.run
-        plan = compile_plan(test, run=run, allowed_targets=self.targets.rules)
+        digests = {path: digest for path, digest in inputs.config_maps.items() if digest is not None}
+        plan = compile_plan(test, run=run, allowed_targets=self.targets.rules, digests=digests)
         await self.cluster.apply(plan_config_map(test, run, plan))
         secret = await self.cluster.read(Kind.SECRET, namespace, names.token_name(run))
         if secret is None or token_of(secret) is None:

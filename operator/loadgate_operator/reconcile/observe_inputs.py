@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -82,8 +84,16 @@ class _Namespace:
 def _digest(config_map: Object | None, key: str) -> str | None:
     if config_map is None:
         return None
-    for part in _CONTENTS[Kind.CONFIG_MAP]:
-        content = (config_map.get(part) or {}).get(key)
-        if content is not None:
-            return hashlib.sha256(f"{part}:{content}".encode()).hexdigest()[:16]
-    return None
+    content = _bytes(config_map, key)
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _bytes(config_map: Object, key: str) -> bytes | None:
+    """What a runner's file of that key holds."""
+    text, coded = ((config_map.get(part) or {}).get(key) for part in _CONTENTS[Kind.CONFIG_MAP])
+    if text is not None:
+        return str(text).encode()
+    try:
+        return None if coded is None else base64.b64decode(coded)
+    except binascii.Error:
+        return None  # as good as missing: no pod could be given it
