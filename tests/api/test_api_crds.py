@@ -132,6 +132,7 @@ def test_listings_show_what_people_look_for():
     columns = test["spec"]["versions"][0]["additionalPrinterColumns"]
     assert [column["name"] for column in columns if not column.get("priority")] == [
         "Phase",
+        "Reason",
         "Runners",
         "Requests/s",
         "p95",

@@ -20,17 +20,19 @@ _HEADER = "# Made from core/loadgate/api by `make crds`. Changes belong there; h
 
 _LOADTEST_COLUMNS = [
     ("Phase", "string", ".status.phase", 0, "Where it is"),
-    ("Runners", "integer", ".status.runners.ready", 0, "Runners that are ready"),
-    ("Requests/s", "number", ".status.summary.requestsPerSecond", 0, "Requests in a second"),
+    ("Reason", "string", ".status.columns.reason", 0, "Why it is there, where the phase doesn't say it"),
+    ("Runners", "string", ".status.columns.runners", 0, "Runners that are ready, of those that are wanted"),
+    ("Requests/s", "string", ".status.columns.requestsPerSecond", 0, "Requests in a second: now, or on average"),
     ("p95", "string", ".status.summary.p95", 0, "95 % of the response times were at most this"),
     ("Failed", "string", ".status.summary.failedRate", 0, "The share of requests that failed"),
     ("Run", "integer", ".status.run.number", 1, "Counts this test's runs"),
-    ("Budgets", "string", ".status.budgets", 1, "The budgets that judge it"),
+    ("Budgets", "string", ".status.columns.budgets", 1, "The budgets that judge it"),
     ("Target", "string", ".spec.target.url", 1, "Where the load goes"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
 ]
 _BUDGET_COLUMNS = [
     ("Satisfied", "string", ".status.conditions[?(@.type=='Satisfied')].status", 0, "Whether all its tests hold it"),
+    ("Reason", "string", ".status.conditions[?(@.type=='Satisfied')].reason", 0, "Why, as one word"),
     ("Enforcement", "string", ".spec.enforcement", 0, "Whether a broken limit fails the test"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
 ]

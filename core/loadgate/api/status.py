@@ -168,6 +168,19 @@ class HistoryEntry(Model):
     """When it was over."""
 
 
+class Columns(Model):
+    """What `kubectl get` shows, as text: a column can neither join names nor choose between two fields."""
+
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why it is where it is, as one word from a fixed list; empty where the phase says it."""
+    runners: Annotated[str, Field(max_length=32)] = ""
+    """Runners that are ready, of those that are wanted."""
+    requests_per_second: Annotated[str, Field(max_length=32)] = ""
+    """Requests in a second: just now while load is on, afterwards on average."""
+    budgets: Annotated[str, Field(max_length=1024)] = ""
+    """The first of the budgets that judge it, and how many more there are."""
+
+
 class LoadTestStatus(Model):
     """What has become of a LoadTest."""
 
@@ -203,6 +216,8 @@ class LoadTestStatus(Model):
         default=[]
     )
     """Earlier runs, the newest first."""
+    columns: Columns | None = None
+    """What `kubectl get` shows of it, for people."""
 
 
 class JudgedTest(Model):

@@ -14,6 +14,7 @@ from loadgate_operator.manifests.job import settings_for
 from loadgate_operator.reconcile import summarise
 from loadgate_operator.reconcile.act import Actor
 from loadgate_operator.reconcile.budgets import decide_budget
+from loadgate_operator.reconcile.columns import columns
 from loadgate_operator.reconcile.decide import decide
 from loadgate_operator.reconcile.errors import TryAgainError, UnstorableError, UserMustActError
 from loadgate_operator.reconcile.model import Decision, Settings
@@ -46,7 +47,7 @@ STILL_ALIVE, STUCK = 30.0, 120.0
 STALLED_RETRY = 60.0
 """Seconds until it is seen whether someone has acted on what only a person can change."""
 
-LIVE_FIELDS = ("load", "progress", "runners")
+LIVE_FIELDS = ("load", "progress", "runners", "columns")
 """Parts of a status that change by themselves while a run is under way."""
 
 
@@ -219,7 +220,8 @@ class Reconciler:
 
     async def _write(self, key: Key, raw: Object, status: LoadTestStatus) -> None:
         """Only what changed, and what changes by itself not more often than people and machines can use it."""
-        before, after = raw.get("status") or {}, summarise.bounded(status.to_json())
+        shown = status.model_copy(update={"columns": columns(status)})
+        before, after = raw.get("status") or {}, summarise.bounded(shown.to_json())
         if before == after:
             return
         now = self._clock()
