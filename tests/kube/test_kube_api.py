@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from loadgate_operator.cluster.kubernetes import Api, ApiLimits, Connection
+from loadgate_operator.cluster.kubernetes import Api, ApiLimits, Connection, KubernetesCluster
 from loadgate_operator.cluster.kubernetes.api import Call, NotFoundError
-from loadgate_operator.cluster.port import ClusterError, ConflictError, RefusedError
+from loadgate_operator.cluster.port import ClusterError, ConflictError, GoingError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -186,3 +186,51 @@ async def test_an_outage_that_ends_is_told(server: Server) -> None:
         await api.ask(CALL)
         await api.ask(CALL)
     assert told == [True]
+
+
+def refuses(**details: Any) -> Callable[[], Awaitable[web.Response]]:
+    """A refusal in an API server's words."""
+
+    async def answer() -> web.Response:
+        return web.json_response({"kind": "Status", "message": "forbidden", "details": details}, status=403)
+
+    return answer
+
+
+GOING = refuses(causes=[{"reason": "NamespaceTerminating", "field": "metadata.namespace"}])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (GOING, GoingError),
+        (refuses(causes=[{"reason": "FieldValueInvalid"}]), RefusedError),
+        (refuses(causes=None), RefusedError),
+        (refuses(causes=["NamespaceTerminating"]), RefusedError),
+        (refuses(), RefusedError),
+    ],
+)
+async def test_a_namespace_that_goes_is_told_apart(
+    server: Server, answer: Callable[[], Awaitable[web.Response]], error: type[Exception]
+) -> None:
+    """A refusal because the namespace is being deleted is an error of its own; any other is a refusal."""
+    server.answers = [answer]
+    with pytest.raises(RefusedError) as raised:
+        await ask(server)
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("answer", "going"), [(GOING, True), (says(404), True), (says(201), False), (refuses(), False)]
+)
+async def test_whether_a_namespace_goes_is_asked_seldom(
+    server: Server, answer: Callable[[], Awaitable[web.Response]], *, going: bool
+) -> None:
+    """It is tried out by making something, and known for a few seconds, however often someone wants to know."""
+    server.answers = [answer]
+    async with Api(connection(server.url), QUICK) as api:
+        cluster = KubernetesCluster(api)
+        assert [await cluster.is_going("here") for _ in range(10)] == [going] * 10
+        assert len(server.times) == 1
+        await cluster.is_going("there")
+        assert len(server.times) == 2
