@@ -18,6 +18,7 @@ from loadgate_runner import garbage
 from loadgate_runner.executors import Drive, executor_of
 from loadgate_runner.executors.alarm import Alarm
 from loadgate_runner.http import Client, Dns, Gate, Network, Shortage, Sources, locate
+from loadgate_runner.http.oauth2 import TokenError
 from loadgate_runner.journey import (
     BlockError,
     Context,
@@ -27,6 +28,7 @@ from loadgate_runner.journey import (
     redacted,
     run_block,
 )
+from loadgate_runner.journey.credentials import tokens_of
 from loadgate_runner.kernel_timer import best_timer
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from loadgate.metrics import Health
     from loadgate.plan import Plan, PlanScenario, PlanTarget
+    from loadgate_runner.http.tokens import Tokens
     from loadgate_runner.journey import Rows
     from loadgate_runner.settings import Identity
     from loadgate_runner.telemetry.cgroup import Cgroup
@@ -98,14 +101,19 @@ class Load:
         self._stopped = False
         self._first_denied = ""
         self._began_late = 0.0
+        self._tokens: Tokens | None = None
 
     async def arm(self) -> None:
-        """Compile every scenario, make the VUs that are to be there, and see that descriptors suffice."""
+        """Compile every scenario, see that descriptors suffice, and get the token that requests will carry."""
         if fault := self._sources.fault():
             raise ArmError(f"spec.target.connection.sourceAddresses: {fault}")
         await self._check_descriptors()
         self._check_files()
         faults: list[str] = []
+        try:
+            self._tokens = self._context.tokens = tokens_of(self._plan, self._context, self._network)
+        except JourneyError as error:
+            raise ArmError(f"target: {error}") from error
         first_vu = 0
         for scenario in self._plan.scenarios:
             try:
@@ -122,6 +130,7 @@ class Load:
         if faults:
             raise ArmError("; ".join(faults))
         self._check_files()  # once more: what was read in between is what was looked at
+        await self._get_token()
         garbage.settle()
 
     def _make_network(self, target: PlanTarget) -> Network:
@@ -160,6 +169,8 @@ class Load:
             await self._alarm.wait(begin / SECOND)
             self._began_late = 0.0 if self._stopped else max(0, self._clock() - begin) / SECOND
             self._recorder.begin(origin, self._plan.warmup)
+            if self._tokens is not None:
+                self._tokens.begin()
             self._health.sample()
             await self._drive(offset)
         finally:
@@ -182,10 +193,15 @@ class Load:
 
     async def close(self) -> None:
         """Close what VUs left open."""
+        if self._tokens is not None:
+            await self._tokens.close()
         self._network.close()
 
     def _with_own(self, health: Health) -> Health:
         """What isn't sampled but counted."""
+        if self._tokens is not None and self._tokens.lapses:
+            why = redacted(self._tokens.first_lapse, self._plan, self._context)
+            health = replace(health, tokens_lapsed=self._tokens.lapses, first_lapse=why)
         return replace(
             health,
             began_late=self._began_late,
@@ -232,6 +248,15 @@ class Load:
         self._stages.append(stage)
         timer = best_timer() if stage.open else None
         self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop, timer=timer))
+
+    async def _get_token(self) -> None:
+        try:
+            if self._tokens is not None:
+                await self._tokens.start()
+        except TokenError as error:
+            why = redacted(str(error), self._plan, self._context)
+            hint = "see to tokenUrl, clientId and the secrets of spec.target.auth.oauth2"
+            raise ArmError(f"no token for the target: {why}; {hint}") from error
 
     async def _check_descriptors(self) -> None:
         fault = descriptor_fault(

@@ -302,6 +302,91 @@ MEANINGS = [
         "can't be reached by a proxy",
         "keep one of",
     ),
+    (("spec", "target", "auth"), {}, "spec.target.auth.oauth2", "is missing", ""),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://idp/t", "clientId": "a"}},
+        "spec.target.auth.oauth2",
+        "needs a clientSecret",
+        "${secret.NAME}",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://idp/t", "clientId": "a", "clientSecret": "hush"}},
+        "spec.target.auth.oauth2.clientSecret",
+        "must not be written out",
+        "spec.secrets",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://idp/t", "clientId": "a", "clientSecret": "${secret.nobody}"}},
+        "spec.target.auth.oauth2.clientSecret",
+        "declares no 'nobody'",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {
+            "oauth2": {
+                "tokenUrl": "http://idp/t",
+                "clientId": "a",
+                "clientSecret": "${secret.password}",
+                "audience": "${vu.id}",
+            }
+        },
+        "spec.target.auth.oauth2.audience",
+        "may hold ${secret.NAME} only",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://idp/t", "clientId": "a", "grant": "refresh_token"}},
+        "spec.target.auth.oauth2",
+        "needs a refreshToken",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {
+            "oauth2": {
+                "tokenUrl": "http://idp/t",
+                "clientId": "a",
+                "clientSecret": "${secret.password}",
+                "refreshToken": "${secret.password}",
+            }
+        },
+        "spec.target.auth.oauth2.refreshToken",
+        "goes with grant: refresh_token only",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://me:pw@idp", "clientId": "a", "clientSecret": "${secret.password}"}},
+        "spec.target.auth.oauth2.tokenUrl",
+        "must not hold a user",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"oauth2": {"tokenUrl": "http://idp/#x", "clientId": "a", "clientSecret": "${secret.password}"}},
+        "spec.target.auth.oauth2.tokenUrl",
+        "must not have a fragment",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {
+            "oauth2": {
+                "tokenUrl": "http://idp/t",
+                "clientId": "a",
+                "clientSecret": "${secret.password}",
+                "scopes": ["a b"],
+            }
+        },
+        "spec.target.auth.oauth2.scopes[0]",
+        "must be printable characters without spaces",
+        "",
+    ),
     (("spec", "target", "tls"), {"ca": {}}, "spec.target.tls.ca", "needs one of configMapKeyRef, secretKeyRef", ""),
     (
         ("spec", "secrets", "PASSWORD"),

@@ -147,6 +147,10 @@ class DoubtReason(Documented):
         "ConnectionDenied",
         "a request led to where load may not go, so the run ended; it can't be tolerated",
     )
+    TokenLapsed = (
+        "TokenLapsed",
+        "a runner's token for the target ran out, or was refused, and no new one came in its place",
+    )
     Interrupted = "Interrupted", "the run was stopped by hand before its end"
 
 

@@ -22,8 +22,10 @@ _FIELD_PATH = (
 _IMAGE = r"^[a-zA-Z0-9][-._:@/a-zA-Z0-9]*$"
 URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
 PROXY_PATTERN = r"^https?://[^\s/?#@]+/?$"
+_SCOPE = r"^[!#-\[\]-~]+$"
 
 PATTERNS = {
+    _SCOPE: "printable characters without spaces, quotes and backslashes",
     _OBJECT: "lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit",
     _LABEL: "lower-case letters, digits and `-`, beginning and ending with a letter or digit",
     _KEY: "letters, digits, `-`, `_` and `.`",
@@ -79,6 +81,12 @@ FieldPath = Annotated[str, StringConstraints(pattern=_FIELD_PATH, max_length=400
 
 ImageName = Annotated[str, StringConstraints(pattern=_IMAGE, max_length=512)]
 """A container's image."""
+
+OAuthScope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=256)]
+"""One scope of OAuth 2.0 (RFC 6749, 3.3)."""
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
+"""A whole http or https URL."""
 
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=8192)]

@@ -22,6 +22,7 @@ from .scenarios import EXECUTORS
 from .units import Cpu, Duration, Memory, Ratio
 
 _MODULES = (
+    "auth",
     "budget",
     "conditions",
     "data",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
+from .auth import Auth
 from .base import Model, kept_null
 from .cel import at_least_one, at_most_one, exactly_one, rule, validated
 from .grammar import matcher
@@ -31,26 +32,6 @@ BODIES = ("json", "form", "multipart", "text", "file")
 CALLS = ("request", "graphql", "sse", "websocket")
 """The kinds of step that speak with the target; `check` and `extract` go with these."""
 KINDS = (*CALLS, "think", "group", "repeat", "while", "if", "choice")
-
-
-class Basic(Model):
-    """A user's name and password, as RFC 7617 sends them."""
-
-    username: ShortText
-    """The user's name; may hold `${...}`."""
-    password: ShortText
-    """The password: `${secret.NAME}`, unless it is worth nothing."""
-
-
-class Auth(Model):
-    """How a request says who it is."""
-
-    model_config = validated(exactly_one("basic", "bearer"))
-
-    basic: Basic | None = None
-    """Basic authentication."""
-    bearer: Text | None = None
-    """A bearer token; may hold `${...}`."""
 
 
 class Part(Model):
@@ -83,7 +64,7 @@ class Call(Model):
     headers: Headers = Field(default={})
     """Headers; values may hold `${...}`."""
     auth: Auth | None = None
-    """Basic or bearer authentication."""
+    """How it says who it is; as the target's `auth` has it when left out."""
     timeout: Timeouts | None = None
     """How long it may take; the target's `timeout` when left out."""
     host: ShortText | None = None

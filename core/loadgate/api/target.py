@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from .auth import TargetAuth
 from .base import Model
 from .cel import at_most_one, exactly_one, rule, validated
-from .names import PROXY_PATTERN, URL_PATTERN, Headers, MountPath, ShortText
+from .names import PROXY_PATTERN, Headers, MountPath, ShortText, Url
 from .references import KeyRef, SecretSource
 from .units import Duration, Ratio
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
 ProxyUrl = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PROXY_PATTERN)]
 
 
@@ -151,5 +151,7 @@ class Target(Model):
     """Headers of every request; a request's own header of the same name wins. Values may hold `${...}`."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10
     """How many redirects a request follows; 0 takes a redirect as the answer."""
+    auth: TargetAuth | None = None
+    """How requests to it say who they are, unless a step has an `auth` or an `Authorization` of its own."""
     tracing: Tracing | None = None
     """Trace ids on some of the requests; on none when left out."""

@@ -28,6 +28,7 @@ class Health:
     against the memory limit, 0 where that isn't known. `began_late` is how much later than told the load began.
     `no_port`, `no_descriptor` and `no_buffer` are connections that couldn't be made here for want of one. `denied`
     connections, which load may not make, count from the very start; `first_denied` says of the first of them why.
+    `tokens_lapsed` counts times without a valid token for the target, and `first_lapse` says of the first of them why.
     """
 
     cpu_ratio: float = 0.0
@@ -52,6 +53,8 @@ class Health:
     no_buffer: int = 0
     denied: int = 0
     first_denied: str = ""
+    tokens_lapsed: int = 0
+    first_lapse: str = ""
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:

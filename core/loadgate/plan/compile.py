@@ -217,6 +217,7 @@ def _target(target: Target) -> PlanTarget:
         ca_env=CA_ENV if tls.ca and tls.ca.secret_key_ref else None,
         cert_env=CERT_ENV if client_certificate else None,
         key_env=KEY_ENV if client_certificate else None,
+        auth=target.auth,
         tracing=target.tracing.sample.value if target.tracing else None,
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from loadgate.api.auth import TargetAuth
 from loadgate.api.steps import Step
 from loadgate.plan.schedule import Schedule, Stated, length, most_vus
 from loadgate.plan.share import Share
@@ -79,6 +80,7 @@ class PlanTarget(Stated):
     ca_env: str | None = None
     cert_env: str | None = None
     key_env: str | None = None
+    auth: TargetAuth | None = None
     tracing: float | None = None
     """Which share of requests carries a trace id."""
 

@@ -54,6 +54,8 @@ def _urls(test: LoadTest) -> Iterator[tuple[Path, str]]:
     yield ("spec", "target", "url"), spec.target.url
     if spec.target.proxy:
         yield ("spec", "target", "proxy", "url"), spec.target.proxy.url
+    if spec.target.auth:
+        yield ("spec", "target", "auth", "oauth2", "tokenUrl"), spec.target.auth.oauth2.token_url
     blocks: list[tuple[Path, list[Step]]] = [
         (("spec", name, "steps"), block.steps)
         for name, block in (("setup", spec.setup), ("teardown", spec.teardown))

@@ -354,6 +354,12 @@ def _connections_of(count: int) -> str:
 
 
 def _losses(who: str, health: Health) -> Iterator[Doubt]:
+    if health.tokens_lapsed:
+        message = (
+            f"{who} was without a valid token for the target ({health.first_lapse}), so what the target refused may be "
+            "no fault of its own; see to the token endpoint (spec.target.auth.oauth2)"
+        )
+        yield Doubt(DoubtReason.TokenLapsed, message, str(health.tokens_lapsed))
     if health.data_exhausted:
         message = (
             f"{who} ran out of unique data rows, which ended {health.data_exhausted} of its VUs early; "

@@ -16,8 +16,8 @@ from .checks import compile_check, compile_matcher, parse_matcher, parse_status
 from .errors import Interrupted, JourneyError
 from .extract import Extraction
 from .kinds import compile_call
-from .observe import Observer, traced
-from .requests import Needs, tracing_of
+from .observe import Observer, renewing, traced
+from .requests import Needs, tokens_of, tracing_of
 from .state import State
 from .templates import compile_value, parse
 
@@ -171,6 +171,9 @@ def _call(step: Step, call: Call, shop: Workshop) -> Act:
     observer = _observer(step, call, extractions, shop)
     send = compile_call(call, _needs(step, extractions), shop)
     observe: Observe = observer.observe if step.check or extractions else observer.count
+    tokens = tokens_of(call, shop)
+    if tokens is not None:
+        observe = renewing(observe, tokens)
     if tracing_of(call, shop) is not None:
         observe = traced(observe, _accepted(step, call), shop.recorder.trace_series(call.label))
     return send, observe

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from loadgate.plan.document import Plan, PlanData
 
-    from .ports import Clock, Recorder, Sender, Sleep
+    from .ports import Bearer, Clock, Recorder, Sender, Sleep
     from .rows import Row, Rows
 
 
@@ -39,6 +39,8 @@ class Context:
     """What the setup block extracted; filled before the first iteration."""
     shared: Mapping[str, Rows] = field(default_factory=dict)
     """Rows of data files that another process has read for us, by the source's name."""
+    tokens: Bearer | None = None
+    """The target's token, where its `auth` asks for one."""
     _sources: dict[str, Source] = field(default_factory=dict)
 
     def sources(self, plan: Plan) -> Mapping[str, Source]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -65,6 +65,8 @@ class Kit:
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
         self._trace_series: dict[str, TraceSeries] = {}
+        self.tokens = None if "authorization" in map(str.lower, shop.target.headers) else shop.tokens
+        """What requests carry to the target that don't say by themselves who they are."""
         self._tracing = None if TRACE_HEADER in map(str.lower, shop.target.headers) else shop.tracing
         self._tests: dict[str, list[tuple[str, Test]]] = {}
         self._accepted: dict[Any, frozenset[int]] = {}
@@ -132,7 +134,7 @@ class Kit:
         json: Any = UNSET,
         form: Mapping[str, Any] | None = None,
         body: str | bytes | None = None,
-        auth: str | tuple[str, str] | None,
+        auth: str | tuple[str, str] | Literal[False] | None,
         timeout: str | float | None,
     ) -> Awaitable[Response]:
         """Return the sending of a request, to be awaited; `state.trace` is its id where it is traced."""
@@ -141,14 +143,17 @@ class Kit:
             path += (b"&" if b"?" in path else b"?") + encode_query(_pairs(query))
         content_type, content = _content(json, form, body)
         given = dict(headers or {})
-        if auth is not None:
+        if auth:
             given["Authorization"] = bearer(auth) if isinstance(auth, str) else basic(*auth)
-        prepared, more = self._prepare(method, content_type, frozenset(map(str.lower, given)), timeout)
+        names = frozenset(map(str.lower, given))
+        prepared, more = self._prepare(method, content_type, names, timeout)
         lines = more if isinstance(more, bytes) else more(state)
         if given:
             lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
-        if self._tracing is not None and TRACE_HEADER not in map(str.lower, given):
+        if self._tracing is not None and TRACE_HEADER not in names:
             lines += self._tracing.line(state)
+        if self.tokens is not None and auth is None and "authorization" not in names and origin == prepared.origin:
+            lines += self.tokens.line
         return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
 
     def _place(self, url: str) -> tuple[Origin, bytes]:

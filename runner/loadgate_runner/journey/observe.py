@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from loadgate_runner.http.failures import ANSWERED
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http import Response
 
     from .checks import Test
-    from .ports import CheckSeries, RequestSeries, TraceSeries
+    from .ports import Bearer, CheckSeries, RequestSeries, TraceSeries
     from .state import State
 
 
@@ -39,6 +39,8 @@ def record(series: RequestSeries, state: State, response: Response, *, expected:
     series.record(response, expected, due)
 
 
+UNAUTHORIZED: Final = 401
+
 Observe = Callable[["State", "Response"], None]
 
 
@@ -57,6 +59,17 @@ def traced(observe: Observe, accepted: frozenset[int] | None, series: TraceSerie
         keep(trace, response, is_expected(response, accepted), due)
 
     return observe_traced
+
+
+def renewing(observe: Observe, tokens: Bearer) -> Observe:
+    """Return what observes a request as `observe` does, and says where its token was refused."""
+
+    def observe_answer(state: State, response: Response) -> None:
+        if response.status == UNAUTHORIZED:
+            tokens.refused()
+        observe(state, response)
+
+    return observe_answer
 
 
 def due_of(state: State, response: Response) -> int | None:

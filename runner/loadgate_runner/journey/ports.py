@@ -64,6 +64,17 @@ class RequestSeries(Protocol):
         """
 
 
+class Bearer(Protocol):
+    """The token that requests to the target carry. See loadgate_runner.http.tokens.Tokens."""
+
+    @property
+    def line(self) -> bytes:
+        """The header's line, with its end."""
+
+    def refused(self) -> None:
+        """The target answered 401."""
+
+
 class TraceSeries(Protocol):
     """Where the ids of one endpoint's traced requests go, of which the slowest and those that failed are kept."""
 

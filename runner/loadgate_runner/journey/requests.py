@@ -22,6 +22,7 @@ from loadgate_runner.http import (
     prepare,
 )
 from loadgate_runner.http.request import USER_AGENT
+from loadgate_runner.http.request import Request as Prepared
 
 from .data import read_file
 from .errors import JourneyError
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from loadgate.api.auth import Basic
     from loadgate.api.references import ConfigMapSource
-    from loadgate.api.steps import Basic, Call, Request
+    from loadgate.api.steps import Call, Request
     from loadgate.api.steps import Part as FormPart
     from loadgate_runner.http import Opening, Response
-    from loadgate_runner.http import Request as Prepared
 
+    from .ports import Bearer
     from .scope import Scope
     from .target import Target
     from .tracing import Tracing
@@ -68,28 +70,61 @@ def compile_sending(  # noqa: PLR0913, PLR0917 - the parts of a request
     call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None = None
 ) -> Send:
     """Return what sends a call's body over HTTP; `accept` is the header of that name, unless the call has one."""
-    return _sender(*_prepare(call, content_type, body, needs, shop, accept), body)
+    return _sender(_prepare(call, content_type, body, needs, shop, accept), body)
 
 
 def compile_opening(call: Call, needs: Needs, shop: Workshop, accept: str | None = None) -> Open:
     """Return what gives a call's beginning, where what follows isn't one answer."""
-    prepared, address, headers = _prepare(call, None, None, needs, shop, accept)
-    make_path = address.path if callable(address.path) else None
-    make_headers = headers if callable(headers) else None
+    parts = _prepare(call, None, None, needs, shop, accept)
+    prepared, locate, make_headers, authorize = (
+        parts.prepared,
+        parts.address.locate,
+        parts.make_headers,
+        parts.authorize,
+    )
+    make_path = parts.make_path
 
     def opening(state: State) -> Opening:
-        origin, path = None, make_path(state) if make_path else None
-        if address.locate is not None:
-            origin, path = address.locate(state)
-        return state.client.opening(prepared, path, make_headers(state) if make_headers else b"", origin)
+        if locate is None:
+            path = make_path(state) if make_path else None
+            return state.client.opening(prepared, path, make_headers(state) if make_headers else b"")
+        origin, path = locate(state)
+        headers = make_headers(state) if make_headers else b""
+        if authorize is not None and origin == prepared.origin:
+            headers += authorize(state)
+        return state.client.opening(prepared, path, headers, origin)
 
     return opening
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is the same each time, where it goes, and the headers that change.
+
+    Where it is seen only then where a request goes (`address.locate`), `authorize` gives the lines that are for the
+    target alone.
+    """
+
+    prepared: Prepared
+    address: Address
+    headers: Piece
+    authorize: Callable[[State], bytes] | None = None
+
+    @property
+    def make_path(self) -> Callable[[State], bytes] | None:
+        """What makes the path, where it changes."""
+        return self.address.path if callable(self.address.path) else None
+
+    @property
+    def make_headers(self) -> Callable[[State], bytes] | None:
+        """What makes the headers that change, where there are any."""
+        return self.headers if callable(self.headers) else None
+
+
 def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
     call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None
-) -> tuple[Prepared, Address, Piece]:
-    """Return what is the same each time, where it goes, and the headers that change."""
+) -> Parts:
+    """Return a call's parts."""
     target, scope = shop.target, shop.scope
     address = compile_address(call.http_url, call.parameters, target, scope)
     headers = _headers(call, target, accept)
@@ -105,6 +140,11 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
     tracing = tracing_of(call, shop)
     if tracing is not None:
         changing.append(tracing.line)
+    authorize = _authorizer(call, shop)
+    if authorize is not None and address.locate is None:
+        if address.origin == target.origin:
+            changing.append(authorize)
+        authorize = None
     try:
         prepared = prepare(
             call.http_method,
@@ -120,7 +160,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
         )
     except ValueError as error:
         raise JourneyError(f"request {call.label!r}: {error}") from error
-    return prepared, address, join(changing)
+    return Parts(prepared, address, join(changing), authorize)
 
 
 def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | None, Piece | None]:
@@ -138,13 +178,12 @@ def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | Non
     return None, None
 
 
-def _sender(prepared: Prepared, address: Address, headers: Piece, body: Piece | None) -> Send:
+def _sender(parts: Parts, body: Piece | None) -> Send:
     """Return the cheapest closure for what changes."""
-    make_path = address.path if callable(address.path) else None
-    make_headers = headers if callable(headers) else None
+    prepared, make_path, make_headers = parts.prepared, parts.make_path, parts.make_headers
     make_body = body if callable(body) else None
-    if address.locate is not None:
-        return _anywhere(prepared, address.locate, make_headers, make_body)
+    if parts.address.locate is not None:
+        return _anywhere(parts, parts.address.locate, make_body)
     if make_headers is None and make_body is None:
         if make_path is None:
             return lambda state: state.client.send(prepared)
@@ -158,17 +197,19 @@ def _sender(prepared: Prepared, address: Address, headers: Piece, body: Piece | 
 
 
 def _anywhere(
-    prepared: Prepared,
-    locate: Callable[[State], tuple[Any, bytes]],
-    make_headers: Callable[[State], bytes] | None,
-    make_body: Callable[[State], bytes] | None,
+    parts: Parts, locate: Callable[[State], tuple[Any, bytes]], make_body: Callable[[State], bytes] | None
 ) -> Send:
+    prepared, make_headers, authorize = parts.prepared, parts.make_headers, parts.authorize
+
     def send(state: State) -> Awaitable[Response]:
         origin, path = locate(state)
+        headers = make_headers(state) if make_headers else b""
+        if authorize is not None and origin == prepared.origin:
+            headers += authorize(state)
         return state.client.send(
             prepared,
             path=path,
-            headers=make_headers(state) if make_headers else b"",
+            headers=headers,
             body=make_body(state) if make_body else None,
             origin=origin,
         )
@@ -193,6 +234,17 @@ def header_pieces(headers: Mapping[str, str], scope: Scope) -> tuple[list[tuple[
 def tracing_of(call: Call, shop: Workshop) -> Tracing | None:
     """Return what traces a call; None where nothing does, and where the test says the header itself."""
     return None if TRACE_HEADER in map(str.lower, (*call.headers, *shop.target.headers)) else shop.tracing
+
+
+def tokens_of(call: Call, shop: Workshop) -> Bearer | None:
+    """Return the token that a call carries to the target; None where it says by itself who it is."""
+    own = call.auth is not None or "authorization" in map(str.lower, (*call.headers, *shop.target.headers))
+    return None if own else shop.tokens
+
+
+def _authorizer(call: Call, shop: Workshop) -> Callable[[State], bytes] | None:
+    tokens = tokens_of(call, shop)
+    return None if tokens is None else lambda _state: tokens.line
 
 
 def defaults_beside(changing: Iterable[str]) -> list[tuple[str, str]] | None:

@@ -103,4 +103,4 @@ def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags:
         setup=context.setup,
     )
     where = target.load(plan.target, context.files, context.environ)
-    return Workshop(scope, where, context.files, recorder, context.sleep, tags)
+    return Workshop(scope, where, context.files, recorder, context.sleep, tags, tokens=context.tokens)

@@ -23,7 +23,7 @@ from loadgate_runner.http.waiter import in_task
 from .errors import Interrupted, ValueFault
 from .graphql import ACCEPTED, judged
 from .kit import UNSET, Kit
-from .observe import due_of, is_expected, record
+from .observe import UNAUTHORIZED, due_of, is_expected, record
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class User:
         json: Any = UNSET,
         form: Mapping[str, Any] | None = None,
         body: str | bytes | None = None,
-        auth: str | tuple[str, str] | None = None,
+        auth: str | tuple[str, str] | Literal[False] | None = None,
         timeout: str | float | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
         status: int | str | tuple[int | str, ...] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -142,7 +142,8 @@ class User:
         """Send a request and return what came of it; what a target does never raises.
 
         `url` is appended to the target's, unless it is a whole one. `name` is what the request is called in reports
-        (`METHOD path` without one: give one where the path varies). `auth` is a bearer token, or a user and password.
+        (`METHOD path` without one: give one where the path varies). `auth` is a bearer token, or a user and password;
+        without it the target's `auth` holds, and with False none.
         `timeout` is a duration (`5s`) or seconds. `status` says which statuses aren't failures, 200..399 without it.
         """
         method = method.upper()
@@ -162,7 +163,7 @@ class User:
         errors: Literal["fail", "allow"] = "fail",
         name: str | None = None,
         headers: Mapping[str, str] | None = None,
-        auth: str | tuple[str, str] | None = None,
+        auth: str | tuple[str, str] | Literal[False] | None = None,
         timeout: str | float | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
         tags: Mapping[str, str] | None = None,
     ) -> Reply:
@@ -193,6 +194,8 @@ class User:
         await in_task()
         expected, due = is_expected(response, self._kit.accepted(status)), due_of(state, response)
         record(series, state, response, expected=expected)
+        if response.status == UNAUTHORIZED and self._kit.tokens is not None:
+            self._kit.tokens.refused()
         if trace is not None:
             self._kit.trace_series(name).keep(trace, response, expected, due)
         return Reply(response, name, self._group)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .ports import Recorder, Sleep, Tags
+    from .ports import Bearer, Recorder, Sleep, Tags
     from .scope import Scope
     from .target import Target
     from .tracing import Tracing
@@ -27,6 +27,8 @@ class Workshop:
     group: str = ""
     tracing: Tracing | None = None
     """None: no request is traced."""
+    tokens: Bearer | None = None
+    """What requests to the target carry that say nothing else of who they are."""
 
     def series_tags(self, **more: str) -> Tags:
         """Return sorted tags; a sample's own win over the scenario's."""

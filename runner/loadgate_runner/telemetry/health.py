@@ -175,7 +175,7 @@ _WORST = (
 )
 _TOTAL = (
     *("rss", "memory_limit", "labels_dropped", "data_exhausted", "denied", "cores"),
-    *("no_port", "no_descriptor", "no_buffer"),
+    *("no_port", "no_descriptor", "no_buffer", "tokens_lapsed"),
 )
 
 
@@ -188,7 +188,8 @@ def combine(parts: Sequence[Health]) -> Health:
     # Descriptors are limited by process, so the process that is nearest to its limit speaks for all.
     fullest = max(parts, key=lambda part: part.fds / part.fd_limit if part.fd_limit else 0.0)
     first_denied = next((part.first_denied for part in parts if part.first_denied), "")
-    return replace(fullest, **figures, first_denied=first_denied, processes=len(parts))
+    first_lapse = next((part.first_lapse for part in parts if part.first_lapse), "")
+    return replace(fullest, **figures, first_denied=first_denied, first_lapse=first_lapse, processes=len(parts))
 
 
 def _throttled(before: _Reading, after: _Reading) -> float:

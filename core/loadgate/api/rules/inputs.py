@@ -4,6 +4,7 @@ from loadgate.api.grammar.noproxy import parse_no_proxy
 from loadgate.api.grammar.source import parse_source
 from loadgate.api.units import Ratio
 
+from .auth import check_target_auth
 from .findings import Findings, Node
 from .messages import check_base_url, check_fixed, check_headers, check_line
 from .scope import Scope
@@ -26,6 +27,7 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
     _check_connection(findings, target["connection"], proxied=target["proxy"].given)
     if target["proxy"].given:
         _check_proxy(findings, target["proxy"])
+    check_target_auth(findings, target["auth"], scope)
     _check_sample(findings, target["tracing"]["sample"])
 
 

@@ -56,6 +56,17 @@ def check_base_url(findings: Findings, node: Node) -> None:
         findings.add(node, "must not have a query or a fragment", "requests' URLs are appended to it")
 
 
+def check_whole_url(findings: Findings, node: Node) -> None:
+    """Find a URL that can't be requested as it is written; its form as an http URL is the model's to demand."""
+    text = node.text or ""
+    if not re.match(r"https?://[^\s/?#]", text) or _BLANK.search(text):
+        return
+    if fault := _authority_fault(text):
+        findings.add(node, *fault)
+    if "#" in text:
+        findings.add(node, "must not have a fragment", "leave out what begins with `#`")
+
+
 def check_request_url(findings: Findings, node: Node) -> None:
     """Find a request URL that is neither a path nor an http URL, as far as it is written out."""
     text = node.text

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from loadgate.api.auth import STEP_AUTHS
 from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.status import parse_status
@@ -96,7 +97,7 @@ def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
 def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None:
     """Find what is wrong with what all calls have."""
     if "auth" in call:
-        findings.one_of(call["auth"], ("basic", "bearer"))
+        findings.one_of(call["auth"], STEP_AUTHS)
     for field in (*_TEMPLATES, *_TEMPLATES_OF[kind]):
         scope.check(findings, call[field])
     url = call["url"]

@@ -1,0 +1,73 @@
+"""How requests say who they are: of one step, and of all that go to the target."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Model
+from .cel import exactly_one, rule, validated
+from .names import OAuthScope, ShortText, Text, Url
+
+STEP_AUTHS = ("basic", "bearer", "none")
+"""What a step's `auth` can be."""
+
+
+class Basic(Model):
+    """A user's name and password, as RFC 7617 sends them."""
+
+    username: ShortText
+    """The user's name; may hold `${...}`."""
+    password: ShortText
+    """The password: `${secret.NAME}`, unless it is worth nothing."""
+
+
+class Auth(Model):
+    """How a request says who it is."""
+
+    model_config = validated(exactly_one(*STEP_AUTHS))
+
+    basic: Basic | None = None
+    """Basic authentication."""
+    bearer: Text | None = None
+    """A bearer token; may hold `${...}`."""
+    none: Literal[True] | None = None
+    """Not at all: the request goes without the target's `auth`."""
+
+
+class OAuth2(Model):
+    """Where a bearer token comes from (RFC 6749). Texts may hold `${secret.NAME}`."""
+
+    model_config = validated(
+        rule(
+            "has(self.refreshToken) == (has(self.grant) && self.grant == 'refresh_token')",
+            "refreshToken and grant: refresh_token go together",
+        ),
+        rule(
+            "has(self.clientSecret) || has(self.refreshToken)",
+            "grant: client_credentials needs a clientSecret",
+        ),
+    )
+
+    token_url: Url
+    """The authorisation server's token endpoint."""
+    grant: Literal["client_credentials", "refresh_token"] = "client_credentials"
+    """What is given for a token: the client's own credentials (4.4), or a refresh token (6)."""
+    client_id: Text
+    """The client's id."""
+    client_secret: Text | None = None
+    """The client's secret: `${secret.NAME}`. A public client, which has only a refresh token, has none."""
+    client_auth: Literal["header", "body"] = "header"
+    """Where the id and the secret stand: in `Authorization: Basic`, which every server takes, or in the form."""
+    refresh_token: Text | None = None
+    """The first refresh token: `${secret.NAME}`. One that comes with a new token takes its place."""
+    scopes: Annotated[list[OAuthScope], Field(max_length=64)] = Field(default=[])
+    """The scopes that are asked for."""
+    audience: ShortText | None = None
+    """The API that the token is for, where the server asks for it."""
+
+
+class TargetAuth(Model):
+    """How requests to the target say who they are."""
+
+    oauth2: OAuth2
+    """A bearer token that is fetched before the load, shared by all virtual users, and renewed ahead of its expiry."""

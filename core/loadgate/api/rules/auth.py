@@ -1,0 +1,50 @@
+"""What `target.auth` must mean: texts that are known before any load, and secrets that aren't written out."""
+
+from typing import Final
+
+from loadgate.api.grammar import template
+
+from .findings import Findings, Node
+from .messages import check_line, check_whole_url
+from .scope import Scope
+
+_REFERENCE: Final = "write ${secret.NAME}, and declare NAME in spec.secrets"
+
+
+def check_target_auth(findings: Findings, auth: Node, scope: Scope) -> None:
+    """Find what is wrong with how requests to the target say who they are."""
+    oauth2 = auth["oauth2"]
+    check_whole_url(findings, oauth2["tokenUrl"])
+    for field in ("clientId", "audience"):
+        _check_known(findings, oauth2[field], scope)
+    for field in ("clientSecret", "refreshToken"):
+        _check_secret(findings, oauth2[field], scope)
+    if not isinstance(oauth2.value, dict):
+        return
+    refreshes = oauth2["grant"].value == "refresh_token"
+    if refreshes and "refreshToken" not in oauth2:
+        findings.add(oauth2, "needs a refreshToken for grant: refresh_token", "refreshToken: ${secret.NAME}")
+    elif not refreshes and "refreshToken" in oauth2:
+        findings.add(oauth2["refreshToken"], "goes with grant: refresh_token only", "grant: refresh_token")
+    elif not refreshes and "clientSecret" not in oauth2:
+        findings.add(oauth2, "needs a clientSecret", "clientSecret: ${secret.NAME}")
+
+
+def _check_known(findings: Findings, node: Node, scope: Scope) -> None:
+    """Find a text that isn't the same for all of a run's requests."""
+    check_line(findings, node)
+    parsed = findings.parsed(node, template.parse) if node.text is not None else None
+    if parsed is None:
+        return
+    if parsed.functions() or any(path[0] != "secret" for path in parsed.names()):
+        findings.add(node, "may hold ${secret.NAME} only", "it is one for all virtual users and requests")
+        return
+    for path in sorted(parsed.names()):
+        scope.check_name(findings, node, path)
+
+
+def _check_secret(findings: Findings, node: Node, scope: Scope) -> None:
+    """Find a secret that stands in the manifest itself."""
+    _check_known(findings, node, scope)
+    if node.text is not None and "${secret." not in node.text:
+        findings.add(node, "must not be written out", _REFERENCE)
