@@ -127,10 +127,10 @@ async def test_what_peers_do_is_a_failure_of_its_kind(streams, pieces, how, kind
     """Streams that end too soon, never end, or are none fail in time, within bounds, and leave no connection."""
     peer = await streams(*pieces, **how)
     ear = Ear(10**9)
-    began = time.monotonic()
-    response = await heard(peer, ear, total=0.5, limits=Limits(body=100_000, head=20_000))
+    began, total = time.monotonic(), 0.5 if kind is Failure.TIMEOUT else 20
+    response = await heard(peer, ear, total=total, limits=Limits(body=100_000, head=20_000))
     assert (response.error, bool(response.message)) == (kind, True)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert response.duration == (response.ended - response.started) // 1000
 
 
