@@ -1,7 +1,7 @@
 """A timer that is right to some microseconds: event loops count in whole milliseconds, which arrivals would show.
 
 With an average lateness of half a millisecond, an open-model median of 0.1 ms would be told as 0.6 ms. Linux's timerfd
-costs one system call an arrival; elsewhere the loop's own timer has to do.
+costs a few system calls whenever it wakes the pool; elsewhere the loop's own timer has to do.
 """
 
 from __future__ import annotations

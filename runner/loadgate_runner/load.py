@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 import zlib
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from loadgate_runner.journey.credentials import tokens_of
 from loadgate_runner.kernel_timer import best_timer
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
+from loadgate_runner.pauses import Pauses
 from loadgate_runner.scenario import ScenarioStage
 from loadgate_runner.telemetry.health import Allowance, HealthMonitor, OwnProcess
 from loadgate_runner.telemetry.recorder import Recorder
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
 LATE = 1.0
 """Seconds. A runner that begins later than this in the schedule has not done its whole share."""
-
-TIMER_GRAIN = 0.001
-"""Seconds: an event loop's timers are right to this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +91,7 @@ class Load:
         self._shortage = Shortage(lambda: self._recorder.judging)
         self._sources = Sources([parse_source(one) for one in plan.target.connection.source_addresses])
         self._network = self._make_network(plan.target)
+        self._pauses = Pauses(self._clock)
         self._context = self._make_context()
         self._stages: list[ScenarioStage] = []
         self._drives: list[Drive] = []
@@ -195,6 +193,7 @@ class Load:
         """Close what VUs left open."""
         if self._tokens is not None:
             await self._tokens.close()
+        self._pauses.close()
         self._network.close()
 
     def _with_own(self, health: Health) -> Health:
@@ -276,7 +275,7 @@ class Load:
             environ=self._surroundings.environ,
             recorder=self._recorder,
             clock=self._clock,
-            sleep=_sleep,
+            sleep=self._pauses.sleep,
             client=lambda: Client(self._network),
             log=self._surroundings.log,
             seed=seed,
@@ -291,18 +290,3 @@ def vus_of(plan: Plan, index: int, process: int = 0, processes: int = 1) -> int:
         scenario.share(index, plan.runners).divide(process, processes).count(most_vus(scenario.schedule))
         for scenario in plan.scenarios
     )
-
-
-def ungrained(seconds: float, chance: float) -> float:
-    """A pause that is up to a timer's grain longer or shorter, by a chance from 0 to 1, and on average as it was.
-
-    Event loops count in whole milliseconds. Without this, virtual users whose equal pauses end in one of them go on
-    as one from then on: more and more join, and the target is hit in bursts.
-    """
-    return seconds + min(seconds, TIMER_GRAIN) * (2 * chance - 1)
-
-
-async def _sleep(seconds: float) -> bool:
-    # An iteration that is to end is cancelled, so one that has slept may go on.
-    await asyncio.sleep(ungrained(seconds, random.random()))
-    return True

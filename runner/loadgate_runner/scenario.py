@@ -10,11 +10,11 @@ from loadgate.plan import ArrivalSchedule
 from loadgate_runner.telemetry.timeline import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from loadgate.plan import PlanScenario
     from loadgate_runner.executors.crew import Worker
-    from loadgate_runner.journey import VU, Journey, Outcome
+    from loadgate_runner.journey import VU, Journey
     from loadgate_runner.telemetry.recorder import Recorder
 
 
@@ -24,8 +24,11 @@ class ScenarioStage:
     def __init__(self, scenario: PlanScenario, journey: Journey, recorder: Recorder, *, first_vu: int) -> None:
         self.journey = journey
         self.recorder = recorder
-        self.ticks = recorder.clock
         self.iterations = recorder.iteration_series(tags_of(scenario.tags, scenario=scenario.name))
+        # Themselves, since a call more costs each iteration.
+        self.ticks = recorder.clock
+        self.vus: Callable[[int, int], None] = recorder.timeline.vus
+        self.drop: Callable[[int], None] = self.iterations.dropped
         self.open = isinstance(scenario.schedule, ArrivalSchedule)
         self.origin = 0
         self._start = scenario.start
@@ -44,40 +47,12 @@ class ScenarioStage:
         """The recorder's clock at `seconds` from the scenario's start."""
         return self.origin + round(seconds * SECOND)
 
-    def hire(self, vu: int) -> VirtualUser:
+    def hire(self, vu: int) -> VU:
         """A VU; its id counts from 1 over all scenarios of the run."""
-        return VirtualUser(self, self.journey.new_vu(self._first_vu + vu + 1, self.iterations))
+        return self.journey.new_vu(self._first_vu + vu + 1, self.iterations)
 
     def dismiss(self, worker: Worker) -> None:
         """Close a VU's connections."""
-        if isinstance(worker, VirtualUser):
-            task = asyncio.get_running_loop().create_task(worker.vu.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-    def vus(self, change: int) -> None:
-        """So many more VUs are at work."""
-        self.recorder.timeline.vus(change, self.recorder.clock())
-
-    def drop(self, due: float) -> None:
-        """An iteration that was due could not begin."""
-        self.iterations.dropped(self.tick(due))
-
-
-class VirtualUser:
-    """A journey's VU as a crew's worker."""
-
-    __slots__ = ("_stage", "iterate", "vu")
-
-    def __init__(self, stage: ScenarioStage, vu: VU) -> None:
-        self._stage = stage
-        self.vu = vu
-        self.iterate: Callable[[int], Awaitable[Outcome]] = vu.iterate  # itself, since a call more costs each iteration
-
-    def iterate_due(self, number: int, due: float) -> Awaitable[Outcome]:
-        """Do an iteration that counts from when it was due. See executors.crew.Worker."""
-        stage = self._stage
-        began = stage.recorder.clock()
-        due_ns = min(stage.tick(due), began)
-        stage.recorder.late(due_ns, began)
-        return self.vu.iterate(number, due_ns)
+        task = asyncio.get_running_loop().create_task(worker.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

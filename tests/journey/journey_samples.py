@@ -214,6 +214,11 @@ class MemoryTally:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []
+        self.lateness: list[int] = []
+
+    def late(self, due: int, began: int) -> None:
+        """One that was due then begins."""
+        self.lateness.append(began - due)
 
     def completed(self, due: int, ended: int) -> None:
         """One went through."""

@@ -50,12 +50,13 @@ class FakeStage:
     def dismiss(self, worker: FakeWorker) -> None:
         self.dismissed += 1
 
-    def vus(self, change: int) -> None:
+    def vus(self, change: int, now: int) -> None:
+        assert now == self.ticks()
         self.active += change
         self.curve.append((self.clock(), self.active))
 
-    def drop(self, due: float) -> None:
-        self.dropped.append(due)
+    def drop(self, due: int) -> None:
+        self.dropped.append(due / 1e9)
 
     def active_at(self, t: float) -> int:
         return next((n for at, n in reversed(self.curve) if at <= t), 0)
@@ -67,11 +68,9 @@ class FakeWorker:
     vu: int
     done: int = 0
 
-    async def iterate(self, number: int) -> bool:
-        return await self.iterate_due(number, self.stage.clock())
-
-    async def iterate_due(self, number: int, due: float) -> bool:
+    async def iterate(self, number: int, due_ns: int | None = None) -> bool:
         stage = self.stage
+        due = stage.clock() if due_ns is None else due_ns / 1e9
         if stage.breaks:
             raise RuntimeError("a bug")
         if stage.able is not None and self.done >= stage.able:
@@ -364,7 +363,7 @@ async def test_iterations_that_wait_for_nothing_leave_the_loop_to_others():
     ticks = 0
 
     class Instant(FakeWorker):
-        async def iterate(self, number: int) -> bool:
+        async def iterate(self, number: int, due_ns: int | None = None) -> bool:
             nonlocal ticks
             ticks += 1
             if not ticks % 50:

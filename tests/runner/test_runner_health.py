@@ -179,8 +179,9 @@ def test_cpu_is_of_what_is_allowed_and_of_the_judged_time():
 def test_slip_counts_judged_iterations_only():
     """An iteration of the warm-up that began late is not held against the runner."""
     now, recorder, _, monitor = _monitor(warmup=1.0)
-    recorder.late(now[0], now[0] + SECOND)
-    recorder.late(now[0] + SECOND, now[0] + SECOND + 5_000_000)
+    iterations = recorder.iteration_series(())
+    iterations.late(now[0], now[0] + SECOND)
+    iterations.late(now[0] + SECOND, now[0] + SECOND + 5_000_000)
     health = monitor.health()
     assert health.slip_max == pytest.approx(0.005)
     assert health.slip_p99 == pytest.approx(0.005, rel=0.01)

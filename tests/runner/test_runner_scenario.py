@@ -40,6 +40,8 @@ class FakeVU:
     async def iterate(self, number: int, due_ns: int | None = None) -> Outcome:
         self.journey.seen.append((self.vu_id, number, due_ns))
         due = _now() if due_ns is None else due_ns
+        if due_ns is not None:
+            self.tally.late(due_ns, _now())
         try:
             await asyncio.sleep(self.journey.takes)
         except asyncio.CancelledError:

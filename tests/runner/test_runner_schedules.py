@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadgate.plan import pace
 from loadgate.plan.schedule import ArrivalSchedule, IterationSchedule, Segment, VUSchedule
 from loadgate.plan.share import Share
-from loadgate_runner.executors import Arrive, Begin, Retire, executor_of
+from loadgate_runner.executors import Begin, Retire, executor_of
 from loadgate_runner.executors.spread import PART_OF_SCHEDULE, WINDOW
 
 segments = st.lists(
@@ -100,16 +100,18 @@ def test_arrivals_of_all_shares_are_all_arrivals_at_their_due_times(start, parts
     """The shares' arrivals interleave to exactly the schedule's, ascending within a share, each before the end."""
     schedule = ArrivalSchedule(start=start, time_unit=unit, segments=parts, pre_allocated_vus=1, max_vus=most)
     executors = [executor_of(schedule, share) for share in dealt]
-    each = [list(executor.events()) for executor in executors]
-    for events in each:
-        assert [e.at for e in events] == sorted(e.at for e in events)
-    everything = sorted((event for events in each for event in events), key=lambda e: e.number)
-    assert [event.number for event in everything] == list(range(pace.arrivals(schedule)))
+    each = []
+    for executor in executors:
+        due_at = executor.due_at()
+        each.append([(due_at(number), number) for number in executor.numbers()])
+        assert each[-1] == sorted(each[-1])
+        assert not list(executor.events())
+    everything = sorted((number, at) for arrivals in each for at, number in arrivals)
+    assert [number for number, _ in everything] == list(range(pace.arrivals(schedule)))
     instants = pace.Arrivals(schedule)
-    for event in everything:
-        assert isinstance(event, Arrive)
-        assert event.at == pytest.approx(instants.due(event.number), abs=1e-9)
-        assert event.at <= executors[0].until
+    for number, at in everything:
+        assert at == pytest.approx(instants.due(number), abs=1e-9)
+        assert at <= executors[0].until
     assert sum(executor.most for executor in executors) == most
 
 

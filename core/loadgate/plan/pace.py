@@ -7,14 +7,14 @@ until then. So a stage from 0 to 10 in 10 s has one VU from second 1 on, as in k
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadgate.plan.schedule import ArrivalSchedule, Segment, VUSchedule
 
-_TOLERANCE = 1e-6
+_TOLERANCE: Final = 1e-6
 """Lines meet whole numbers exactly on paper; in floating point they miss them by less than this, up to 1e9 of them."""
 
 
@@ -119,5 +119,5 @@ class Arrivals:
         if area <= 0 or not self._duration:
             return 0.0
         slope = (self._high - self._low) / self._duration
-        root = math.sqrt(max(self._low**2 + 2 * slope * area, 0.0))
+        root = math.sqrt(max(self._low * self._low + 2 * slope * area, 0.0))
         return min(2 * area / (self._low + root), self._duration)

@@ -7,6 +7,7 @@ runners together own each number once, and every moment's sum is what was asked 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ class Share:
         Dealing to VUs rather than to runners gives no work to a runner without VUs, and to a runner with more of
         them so much more.
         """
-        if not slots:
-            return
-        for lap in range(0, total, slots):
-            yield from (lap + slot for slot in self.numbers(min(slots, total - lap)))
+        laps = range(0, total, slots) if slots else range(0)
+        return chain.from_iterable(range(lap + self.start, min(lap + slots, total), self.stride) for lap in laps)
 
     def work_count(self, slots: int, total: int) -> int:
         """How many numbers `work` gives."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from loadgate.plan.schedule import ArrivalSchedule, IterationSchedule
 from loadgate_runner.executors.arrivals import Arrivals
 from loadgate_runner.executors.drive import Drive
-from loadgate_runner.executors.events import Arrive, Begin, Event, Executor, Retire
+from loadgate_runner.executors.events import Begin, Event, Executor, Retire
 from loadgate_runner.executors.iterations import Iterations
 from loadgate_runner.executors.looping import Looping
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loadgate.plan.schedule import Schedule
     from loadgate.plan.share import Share
 
-__all__ = ["Arrive", "Begin", "Drive", "Event", "Executor", "Retire", "executor_of"]
+__all__ = ["Begin", "Drive", "Event", "Executor", "Retire", "executor_of"]
 
 
 def executor_of(schedule: Schedule, share: Share) -> Executor:

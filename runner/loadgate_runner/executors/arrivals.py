@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from loadgate.plan.pace import Arrivals as Instants
 from loadgate.plan.pace import arrivals
 from loadgate.plan.schedule import length
-from loadgate_runner.executors.events import Arrive, Event, OpenExecutor
+from loadgate_runner.executors.events import OpenExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from loadgate.plan.schedule import ArrivalSchedule
     from loadgate.plan.share import Share
@@ -39,8 +39,10 @@ class Arrivals(OpenExecutor):
         """The share of `maxVUs`."""
         return self.share.count(self.schedule.max_vus)
 
-    def events(self) -> Iterator[Event]:
-        """The share's arrivals, each at the instant when it is due."""
-        instants = Instants(self.schedule)
-        for number in self.share.work(self.schedule.max_vus, arrivals(self.schedule)):
-            yield Arrive(instants.due(number), number)
+    def numbers(self) -> Iterator[int]:
+        """The share's arrivals."""
+        return self.share.work(self.schedule.max_vus, arrivals(self.schedule))
+
+    def due_at(self) -> Callable[[int], float]:
+        """By the schedule's lines."""
+        return Instants(self.schedule).due

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from loadgate_runner.http.waiter import on_a_strand
@@ -23,11 +22,11 @@ class Worker(Protocol):
     What an iteration comes to is falsy where this VU can do no more.
     """
 
-    def iterate(self, number: int) -> Awaitable[object]:
-        """Do iteration `number`, which begins when it does: the closed model's."""
+    def iterate(self, number: int, due_ns: int | None = None) -> Awaitable[object]:
+        """Do iteration `number`. In the open model it was due at `due_ns`, by the stage's `ticks`."""
 
-    def iterate_due(self, number: int, due: float) -> Awaitable[object]:
-        """Do iteration `number`, due at `due` (seconds from the scenario's start): the open model's."""
+    async def close(self) -> None:
+        """It is needed no more."""
 
 
 class Stage(Protocol):
@@ -42,20 +41,20 @@ class Stage(Protocol):
     def tick(self, seconds: float) -> int:
         """What `ticks` says at `seconds` from the scenario's start."""
 
+    vus: Callable[[int, int], None]
+    """Called when so many more (or fewer) VUs are at work, with what `ticks` says."""
+
+    drop: Callable[[int], None]
+    """Called for an iteration that could not begin, with what `ticks` said when it was due."""
+
     def hire(self, vu: int) -> Worker:
         """A worker for VU number `vu`; cheap, since it may be asked for while load runs."""
 
     def dismiss(self, worker: Worker) -> None:
         """A worker that is needed no more."""
 
-    def vus(self, change: int) -> None:
-        """So many more (or fewer) VUs are at work."""
 
-    def drop(self, due: float) -> None:
-        """An iteration that was due could not begin."""
-
-
-class Crew(ABC):
+class Crew:
     """Performs an executor's events; the drive loop says when."""
 
     def __init__(self, stage: Stage, changed: Callable[[], None]) -> None:
@@ -64,15 +63,19 @@ class Crew(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_call = NEVER
         self.fault: BaseException | None = None
+        self.through = True
+        """Whether nothing is left to arrive: each arrival has begun or was dropped."""
 
     @property
     def busy(self) -> bool:
         """Whether any VU is at work."""
         return bool(self._tasks)
 
-    @abstractmethod
+    def begin(self, since: float) -> None:
+        """The scenario begins, at its second `since`: for those who don't wait to be told what to perform."""
+
     def perform(self, event: Event) -> None:
-        """Do what is due."""
+        """Do what is due: for those who do."""
 
     def retire_all(self, expires: float) -> None:
         """Let nobody begin anything; who isn't done at `expires` is cut off then. May be said again, to hurry."""

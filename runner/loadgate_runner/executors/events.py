@@ -29,15 +29,7 @@ class Retire:
     vu: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrive:
-    """Iteration `number` (counted from 0 over the whole run) is due."""
-
-    at: float
-    number: int
-
-
-Event = Begin | Retire | Arrive
+Event = Begin | Retire
 
 Take = Callable[[int], int | None]
 """Gives a VU (by its number) the number of the iteration it is to begin, or None when there is none left for it."""
@@ -60,7 +52,7 @@ class Executor(ABC):
 
     @abstractmethod
     def events(self) -> Iterator[Event]:
-        """What is to happen, in order of time, of this share only."""
+        """Which VUs of this share begin and retire, in order of time."""
 
 
 class ClosedExecutor(Executor):
@@ -78,6 +70,18 @@ class ClosedExecutor(Executor):
 
 class OpenExecutor(Executor):
     """Iterations arrive when they are due, whether or not the target keeps up."""
+
+    def events(self) -> Iterator[Event]:
+        """None: VUs are there for arrivals."""
+        return iter(())
+
+    @abstractmethod
+    def numbers(self) -> Iterator[int]:
+        """This share's arrivals (counted from 0 over the whole run), in order of time."""
+
+    @abstractmethod
+    def due_at(self) -> Callable[[int], float]:
+        """What says when an arrival is due; to be asked in order of time."""
 
     @property
     @abstractmethod

@@ -86,7 +86,7 @@ class LoopingCrew(Crew):
     async def _loop(self, member: _Member) -> None:
         clock, take, iterate, vu = self._stage.ticks, self._take, member.worker.iterate, member.vu
         until = self._stage.tick(self._until)
-        self._stage.vus(+1)
+        self._stage.vus(+1, clock())
         try:
             following = 0
             while not member.retired and (now := clock()) < until:
@@ -99,7 +99,7 @@ class LoopingCrew(Crew):
                 if number is None or not await iterate(number):
                     break
         finally:
-            self._stage.vus(-1)
+            self._stage.vus(-1, clock())
             if self._members.get(vu) is member:
                 del self._members[vu]
             self._stage.dismiss(member.worker)

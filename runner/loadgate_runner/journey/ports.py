@@ -131,6 +131,9 @@ class Recorder(Protocol):
 class Tally(Protocol):
     """Where a scenario's iterations are counted. Instants are of the clock; `due` is when one was due, or began."""
 
+    def late(self, due: int, began: int) -> None:
+        """One of the open model begins."""
+
     def completed(self, due: int, ended: int) -> None:
         """One went through."""
 

@@ -238,6 +238,7 @@ class User:
         low, high = _think(time) if isinstance(time, str) else (float(time), float(time))
         if not await self._kit.shop.sleep(low + (high - low) * self._state.random.random() if high > low else low):
             raise Interrupted
+        await in_task()
 
     @contextmanager
     def group(self, name: str) -> Iterator[None]:

@@ -114,6 +114,7 @@ class VU:
         else:
             due = min(due_ns, began)
             state.late_ns = began - due
+            tally.late(due, began)
         state.number = number
         state.vars.clear()
         if state.cookies.size:

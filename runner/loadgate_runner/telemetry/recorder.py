@@ -54,6 +54,7 @@ class Recorder:
         self.labels_dropped = 0
         self.exhausted = 0
         self.slip = DenseHistogram()
+        """How late iterations began, in the judged time."""
         self._most = most_series
         self._requests: dict[Tags, RequestHandle] = {}
         self._checks: dict[Tags, CheckHandle] = {}
@@ -78,11 +79,6 @@ class Recorder:
     def judging(self) -> bool:
         """Whether what begins now is judged."""
         return self.clock() >= self.timeline.judged_from and self.ended is None
-
-    def late(self, due: int, now: int) -> None:
-        """An iteration that was due at `due` begins now: schedule slip."""
-        if due >= self.timeline.judged_from:
-            self.slip.record((now - due) // 1000)
 
     def end(self) -> None:
         """Load is over: the judged time ends here."""

@@ -194,13 +194,19 @@ class IterationCell:
 class IterationHandle:
     """Iterations of one scenario. All instants are nanoseconds of the recorder's clock."""
 
-    __slots__ = ("_timeline", "judged", "tags", "warm")
+    __slots__ = ("_slip", "_timeline", "judged", "tags", "warm")
 
     def __init__(self, recorder: Recorder, tags: Tags) -> None:
         self.tags = tags
         self.judged = IterationCell()
         self.warm = IterationCell()
+        self._slip: DenseHistogram = recorder.slip
         self._timeline: Timeline = recorder.timeline
+
+    def late(self, due: int, began: int) -> None:
+        """An iteration that was due then begins: schedule slip."""
+        if due >= self._timeline.judged_from:
+            self._slip.record((began - due) // 1000)
 
     def completed(self, due: int, ended: int) -> None:
         """An iteration went through; it took from when it was due (closed model: began)."""
