@@ -1,1 +1,1 @@
-"""Prices that change: what the examples of GraphQL, server-sent events and WebSocket aim at."""
+"""Prices that change: what the examples of GraphQL, server-sent events, WebSocket and gRPC aim at."""

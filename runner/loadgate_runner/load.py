@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from loadgate.plan import Plan, PlanScenario, PlanTarget
     from loadgate_runner.http.tokens import Tokens
     from loadgate_runner.journey import Rows
+    from loadgate_runner.journey.vu import Ready
     from loadgate_runner.settings import Identity
     from loadgate_runner.telemetry.cgroup import Cgroup
 
@@ -107,29 +108,48 @@ class Load:
             raise ArmError(f"spec.target.connection.sourceAddresses: {fault}")
         await self._check_descriptors()
         self._check_files()
-        faults: list[str] = []
         try:
             self._tokens = self._context.tokens = tokens_of(self._plan, self._context, self._network)
         except JourneyError as error:
             raise ArmError(f"target: {error}") from error
+        ready = await self._compile()
+        await self._get_token()
+        await self._make_ready(ready)
+        self._check_files()  # once more: what was read in between is what was looked at
+        garbage.settle()
+
+    async def _compile(self) -> dict[str, Ready]:
+        """Compile all that is to be done; by where it stands, what has to be awaited before it."""
+        faults: list[str] = []
+        ready: dict[str, Ready] = {}
         first_vu = 0
         for scenario in self._plan.scenarios:
+            where = f"scenario {scenario.name}"
             try:
-                self._prepare(scenario, first_vu)
+                ready[where] = self._prepare(scenario, first_vu)
             except JourneyError as error:
-                faults.append(f"scenario {scenario.name}: {error}")
+                faults.append(f"{where}: {error}")
             first_vu += most_vus(scenario.schedule)
             await asyncio.sleep(0)
         for name, steps in (("setup", self._plan.setup), ("teardown", self._plan.teardown)):
             try:
-                check_block(name, steps, self._plan, self._context)
+                ready[name] = check_block(name, steps, self._plan, self._context)
             except JourneyError as error:
                 faults.append(f"{name}: {error}")
         if faults:
             raise ArmError("; ".join(faults))
-        self._check_files()  # once more: what was read in between is what was looked at
-        await self._get_token()
-        garbage.settle()
+        return ready
+
+    @staticmethod
+    async def _make_ready(ready: Mapping[str, Ready]) -> None:
+        faults: list[str] = []
+        for where, make in ready.items():
+            try:
+                await make()
+            except JourneyError as error:
+                faults.append(f"{where}: {error}")
+        if faults:
+            raise ArmError("; ".join(faults))
 
     def _make_network(self, target: PlanTarget) -> Network:
         dns, path = target.dns, target.connection.unix_socket
@@ -238,7 +258,7 @@ class Load:
                 # What is left of the others is not what was asked for.
                 self.stop(graceful=True)
 
-    def _prepare(self, scenario: PlanScenario, first_vu: int) -> None:
+    def _prepare(self, scenario: PlanScenario, first_vu: int) -> Ready:
         journey = compile_scenario(scenario, self._plan, self._context)
         identity, part = self._part.identity, self._part
         share = scenario.share(identity.index, self._plan.runners).divide(part.process, part.processes)
@@ -247,6 +267,7 @@ class Load:
         self._stages.append(stage)
         timer = best_timer() if stage.open else None
         self._drives.append(Drive(executor, stage, graceful_stop=scenario.graceful_stop, timer=timer))
+        return journey.ready
 
     async def _get_token(self) -> None:
         try:

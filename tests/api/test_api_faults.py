@@ -423,7 +423,7 @@ MEANINGS = [
     ((*ARRIVALS, "maxVUs"), 4, "spec.scenarios[1].maxVUs", "must be at least preAllocatedVUs, which is 5", ""),
     ((*ARRIVALS, "duration"), "0s", "spec.scenarios[1].duration", "must be more than 0s", ""),
     ((*ARRIVALS, "timeUnit"), "0s", "spec.scenarios[1].timeUnit", "must be more than 0s", ""),
-    ((*STEPS, 1), {}, "spec.scenarios[0].steps[1]", "needs one of request, graphql, sse, websocket", ""),
+    ((*STEPS, 1), {}, "spec.scenarios[0].steps[1]", "needs one of request, graphql, sse, websocket, grpc", ""),
     (
         (*STEPS, 1, "repeat"),
         {"times": 1, "steps": [{"think": "1s"}]},
@@ -568,6 +568,41 @@ MEANINGS = [
     ((*LOGIN, "request", "url"), "login", f"{STEP}.request.url", "must be a path that begins with `/`", "/login"),
     ((*LOGIN, "request", "url"), "//login", f"{STEP}.request.url", "must be a path that begins with `/`", "/login"),
     ((*LOGIN, "request", "url"), "/a b", f"{STEP}.request.url", "must not hold spaces", "%20"),
+    *(
+        (
+            (*STEPS, 1),
+            {"grpc": {"method": "a.B/C", **call}, **more},
+            f"spec.scenarios[0].steps[1].{path}",
+            message,
+            hint,
+        )
+        for call, more, path, message, hint in [
+            ({"method": "B.C"}, {}, "grpc.method", "must be a service and its method", ""),
+            ({"url": "/x"}, {}, "grpc.url", "must be a gRPC server's URL", "http://HOST:PORT"),
+            ({"url": "http://a/b"}, {}, "grpc.url", "without a path", ""),
+            ({"url": "http://${vu.id}"}, {}, "grpc.url", "must not hold ${", ""),
+            ({"url": "http://u:p@x"}, {}, "grpc.url", "must not hold a user", ""),
+            ({"metadata": {"grpc-timeout": "1S"}}, {}, "grpc.metadata.grpc-timeout", "is gRPC's own to send", ""),
+            ({"metadata": {"User-Agent": "me"}}, {}, "grpc.metadata.User-Agent", "is gRPC's own to send", ""),
+            ({"metadata": {"a!": "b"}}, {}, 'grpc.metadata["a!"]', "can't be a name in metadata", ""),
+            ({"metadata": {"a": "b\nc"}}, {}, "grpc.metadata.a", "must not hold line ends", ""),
+            ({"metadata": {"a": "${nobody}"}}, {}, "grpc.metadata.a", "nothing before this gives 'nobody' a value", ""),
+            ({"headers": {}}, {}, "grpc.headers", "there is no such field", ""),
+            ({"message": {"a": "${nobody}"}}, {}, "grpc.message.a", "nothing before this gives 'nobody' a value", ""),
+            ({"messages": [{"a": "${"}]}, {}, "grpc.messages[0].a", "", ""),
+            ({"messages": []}, {}, "grpc.messages", "must have at least 1", ""),
+            ({"message": {}, "messages": [{}]}, {}, "grpc", "has message and messages", "keep one"),
+            ({"times": 2}, {}, "grpc.times", "goes with messages only", ""),
+            ({"every": "1s"}, {}, "grpc.every", "goes with messages only", ""),
+            ({"for": "0s"}, {}, "grpc.for", "must be more than 0s", ""),
+            ({"until": {"json": {"$[": 1}}}, {}, 'grpc.until.json["$["]', "", ""),
+            ({}, {"check": {"status": 200}}, "check.status", "a gRPC call's status is a name", "status: OK"),
+            ({}, {"check": {"status": ["OK", "2xx"]}}, "check.status", "a gRPC call's status is a name", ""),
+            ({}, {"check": {"status": "not_found"}}, "check.status", "is no status", "did you mean 'NOT_FOUND'?"),
+            ({}, {"check": {"cookies": {"a": "b"}}}, "check.cookies", "a gRPC call has no cookies", ""),
+            ({}, {"extract": {"a": {"cookie": "b"}}}, "extract.a.cookie", "a gRPC call has no cookies", ""),
+        ]
+    ),
     ((*LOGIN, "request", "url"), "gopher://x", f"{STEP}.request.url", "the scheme 'gopher' is not spoken", "http"),
     ((*LOGIN, "request", "url"), "http://u:p@x/", f"{STEP}.request.url", "must not hold a user", ""),
     ((*LOGIN, "request", "url"), "/${vu.id", f"{STEP}.request.url", "isn't closed", ""),
@@ -967,3 +1002,51 @@ def test_no_manifest_whatever_its_shape_raises_anything_else(changes):
     assert all(fault.message for fault in faults)
     assert not any("Input should be" in fault.message or "[type=" in fault.message for fault in faults)
     assert len({(fault.path, fault.message) for fault in faults}) == len(faults)
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "verify", "faulty"),
+    [
+        ("https://a", None, False, True),
+        ("http://a", None, False, False),
+        ("http://a", "grpcs://b", False, True),
+        ("https://a", "grpc://b", False, False),
+        ("https://a", None, True, False),
+    ],
+)
+def test_a_grpc_call_over_tls_is_verified(target, url, verify, faulty):
+    """Certificates are always verified there, so a test that says otherwise is told what to do instead."""
+    step = {"grpc": {"method": "a.B/C", **({"url": url} if url else {})}}
+    raw = loadtest()
+    put(raw, STEPS, [step])
+    put(raw, ("spec", "target"), {"url": target, "tls": {"verify": verify}})
+    found = [fault for fault in faults_of(validate_loadtest, raw) if fault.path == "spec.target.tls.verify"]
+    assert bool(found) is faulty
+    assert all("tls.ca" in fault.hint for fault in found)
+
+
+@pytest.mark.parametrize(("without", "faulty"), [([], True), (["a"], False), (["b"], True)])
+def test_a_grpc_call_goes_through_no_proxy(without, faulty):
+    """A server that only a proxy leads to can't be called, which is said with what to do."""
+    raw = loadtest()
+    put(raw, STEPS, [{"grpc": {"method": "a.B/C"}}])
+    put(raw, ("spec", "target"), {"url": "http://a", "proxy": {"url": "http://p:3128", "noProxy": without}})
+    found = [fault for fault in faults_of(validate_loadtest, raw) if fault.path == "spec.target.proxy"]
+    assert [fault.hint for fault in found] == (["list the host in noProxy"] if faulty else [])
+
+
+def test_a_grpc_call_chooses_no_source_address():
+    """Where connections come from can't be chosen for grpc, so that a test that says so is told."""
+    raw = loadtest()
+    put(raw, STEPS, [{"grpc": {"method": "a.B/C"}}])
+    put(raw, ("spec", "target"), {"url": "http://a", "connection": {"sourceAddresses": ["10.0.0.1"]}})
+    found = [fault.path for fault in faults_of(validate_loadtest, raw)]
+    assert "spec.target.connection.sourceAddresses" in found
+
+
+def test_only_a_grpc_call_has_a_status_by_name():
+    """A request's status is a number."""
+    raw = loadtest()
+    put(raw, STEPS, [{"request": {"url": "/"}, "check": {"status": "OK"}}])
+    messages = [fault.message for fault in faults_of(validate_loadtest, raw)]
+    assert "only a gRPC call has such a status" in messages

@@ -16,13 +16,23 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.processes
 
 
+GRPC: list[str] = []
+"""Where the server's gRPC is."""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module")
 def live() -> Iterator[str]:
     """The URL of a server of live prices."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "live", "--port", str(port)]
+    port, calls = _free_port(), _free_port()
+    GRPC.append(f"http://127.0.0.1:{calls}")
+    command = [sys.executable, "-m", "live", "--port", str(port), "--grpc-port", str(calls)]
     with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -69,3 +79,10 @@ def test_sse_example_does_what_it_says(live: str):
 def test_websocket_example_does_what_it_says(live: str):
     """Orders are confirmed over one connection, and listening ends well."""
     assert run("websocket.yaml", live) == {"trade": "0%", "listen": "0%"}
+
+
+def test_grpc_example_does_what_it_says(live: str):
+    """Calls and streams of every kind end well, one of them with the status that it wishes for."""
+    assert live
+    names = ("price", "unknown product", "watch", "order", "trade")
+    assert run("grpc.yaml", GRPC[-1]) == dict.fromkeys(names, "0%")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loadgate.api.grammar import regex
 from loadgate.api.grammar.amounts import parse_duration, parse_size
 from loadgate.api.grammar.errors import GrammarError, did_you_mean
-from loadgate.api.grammar.status import describe_status, parse_status
+from loadgate.api.grammar.status import describe_status, parse_status, status_tag
 from loadgate.api.grammar.think import parse_think
 
 
@@ -22,12 +22,22 @@ from loadgate.api.grammar.think import parse_think
         ([200, "304", "401..402"], {200, 304, 401, 402}, "200 or 304 or 401..402"),
         (999, {999}, "999"),
         (100, {100}, "100"),
+        ("OK", {1000}, "OK"),
+        (["NOT_FOUND", " UNAUTHENTICATED"], {1005, 1016}, "NOT_FOUND or UNAUTHENTICATED"),
     ],
 )
 def test_a_status_accepts_these(value, statuses, described):
     """The grammar by example, with how it reads in a check's name."""
     assert parse_status(value) == statuses
     assert describe_status(value) == described
+
+
+@pytest.mark.parametrize(
+    ("status", "tag"), [(0, "0"), (200, "200"), (999, "999"), (1000, "OK"), (1014, "UNAVAILABLE"), (1017, "1017")]
+)
+def test_a_sample_carries_its_status_as_this(status, tag):
+    """HTTP's statuses are numbers, gRPC's are names."""
+    assert status_tag(status) == tag
 
 
 @pytest.mark.parametrize(

@@ -311,16 +311,18 @@ def test_a_plan_carries_the_rules():
 
 
 def test_every_kind_of_step_that_connects_is_looked_at():
-    """Operations, event streams and WebSockets are held to the rules as requests are, with ws read as http."""
+    """Operations, event streams, WebSockets and gRPC calls are held to the rules as requests are, with ws read as http."""
     steps = [
         {"graphql": {"url": "http://a.example/graphql", "query": "{ a }"}},
         {"sse": {"url": "http://b.example/events", "for": "1s"}},
         {"websocket": {"url": "ws://c.example/socket"}},
         {"websocket": {"url": "WSS://d.example:8443/socket"}},
+        {"grpc": {"method": "a.B/C", "url": "grpc://e.example:1"}},
         {"websocket": {"url": "ws://ok.example/socket"}},
+        {"grpc": {"method": "a.B/C"}},
     ]
     faults = target_faults(load_test("http://ok.example", *steps), Targets(["ok.example"]))
-    kinds = ("graphql", "sse", "websocket", "websocket")
+    kinds = ("graphql", "sse", "websocket", "websocket", "grpc")
     assert [fault.path for fault in faults] == [
         f"spec.scenarios[0].steps[{index}].{kind}.url" for index, kind in enumerate(kinds)
     ]

@@ -24,6 +24,9 @@ METRICS: Final[Mapping[str, MetricType]] = {
             "ws_time_to_first_message",
             "ws_message_latency",
             "ws_session_duration",
+            "grpc_time_to_first_message",
+            "grpc_message_gap",
+            "grpc_stream_duration",
         ),
         "trend",
     ),
@@ -39,6 +42,9 @@ METRICS: Final[Mapping[str, MetricType]] = {
             "ws_sessions",
             "ws_msgs_sent",
             "ws_msgs_received",
+            "grpc_streams",
+            "grpc_msgs_sent",
+            "grpc_msgs_received",
         ),
         "counter",
     ),
@@ -58,7 +64,7 @@ def tags_of(metric: str) -> frozenset[str] | None:
         return None
     if metric == "checks":
         return frozenset({"scenario", "name", "group", "check"})
-    if metric.startswith(("sse_", "ws_")):
+    if metric.startswith(("sse_", "ws_", "grpc_")):
         return frozenset({"scenario", "name", "group"})
     if "iteration" in metric:
         return frozenset({"scenario"})

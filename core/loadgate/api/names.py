@@ -20,6 +20,7 @@ _FIELD_PATH = (
     r"|metadata[.](labels|annotations)\[\x27[-._/a-zA-Z0-9]+\x27\])$"
 )
 _IMAGE = r"^[a-zA-Z0-9][-._:@/a-zA-Z0-9]*$"
+_GRPC_METHOD = r"^([A-Za-z_][A-Za-z0-9_]*[.])*[A-Za-z_][A-Za-z0-9_]*/[A-Za-z_][A-Za-z0-9_]*$"
 URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
 PROXY_PATTERN = r"^https?://[^\s/?#@]+/?$"
 _SCOPE = r"^[!#-\[\]-~]+$"
@@ -38,6 +39,7 @@ PATTERNS = {
     _RELATIVE: "a relative path like certs/ca.pem, without `..`",
     _FIELD_PATH: "a field that a container may ask for, like spec.nodeName, status.hostIP or metadata.labels['team']",
     _IMAGE: "the name of an image, like registry.example/team/runner:1.2",
+    _GRPC_METHOD: "a service and its method, like shop.v1.Catalogue/GetProduct",
     URL_PATTERN: "an http or https URL, like http://shop.default.svc",
     PROXY_PATTERN: "an http or https URL without a path, a user or a password, like http://proxy.example:3128",
 }
@@ -87,6 +89,9 @@ OAuthScope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=256)]
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
 """A whole http or https URL."""
+
+GRPCMethod = Annotated[str, StringConstraints(pattern=_GRPC_METHOD, max_length=256)]
+"""A method as gRPC writes it, without the first slash."""
 
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=8192)]

@@ -9,8 +9,8 @@ from .auth import Auth
 from .base import Model, kept_null
 from .cel import at_least_one, at_most_one, exactly_one, rule, validated
 from .grammar import matcher
-from .grammar.status import describe_status
-from .names import Body, Headers, ShortText, Tags, Text, VariableName
+from .grammar.status import GRPC_OK, describe_status
+from .names import Body, GRPCMethod, Headers, ShortText, Tags, Text, VariableName
 from .references import ConfigMapSource
 from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, OpenObject, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
@@ -29,7 +29,7 @@ Subprotocol = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Z
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODIES = ("json", "form", "multipart", "text", "file")
-CALLS = ("request", "graphql", "sse", "websocket")
+CALLS = ("request", "graphql", "sse", "websocket", "grpc")
 """The kinds of step that speak with the target; `check` and `extract` go with these."""
 KINDS = (*CALLS, "think", "group", "repeat", "while", "if", "choice")
 
@@ -68,7 +68,7 @@ class Call(Model):
     timeout: Timeouts | None = None
     """How long it may take; the target's `timeout` when left out."""
     host: ShortText | None = None
-    """The `Host` header, where it isn't the URL's host."""
+    """The `Host` header (gRPC's `:authority`), where it isn't the URL's host."""
     tags: Tags = Field(default={})
     """Tags of its samples, for thresholds such as `http_req_duration{area:shop}`."""
 
@@ -229,11 +229,72 @@ class SSE(Call):
         return False
 
 
+class AwaitedMessage(Model):
+    """What a stream of replies is read for."""
+
+    json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
+    """By JSONPath (RFC 9535) into the reply as JSON, what must be found there; all of it. Without any: any reply."""
+    count: Annotated[int, Field(ge=1, le=MAX_TIMES)] = 1
+    """How many such replies it takes."""
+
+
+class GRPC(Call):
+    """One gRPC call: a message for a message, or a stream of them on either side."""
+
+    model_config = validated(at_most_one("message", "messages"))
+
+    url: Annotated[str, StringConstraints(max_length=2048)] = ""
+    """Where the server is: `http://HOST:PORT` (or `grpc`), with TLS `https` (or `grpcs`). The target when left out."""
+    headers: Headers = Field(default={}, alias="metadata")
+    """Metadata; values may hold `${...}`. What a name that ends in `-bin` has is base64."""
+    method: GRPCMethod
+    """What is called: `package.Service/Method`."""
+    message: OpenObject = Field(default={})
+    """The message, in protobuf's JSON; any text in it may hold `${...}`. Without it and `messages`, an empty one."""
+    messages: Annotated[list[OpenObject], Field(min_length=1, max_length=100)] | None = None
+    """The messages of a stream that the client sends, in their order."""
+    times: Annotated[int, Field(ge=1, le=MAX_TIMES)] = 1
+    """How often the messages of such a stream are sent over."""
+    every: Duration | None = None
+    """The pause between two messages of such a stream; none when left out."""
+    until: AwaitedMessage | None = None
+    """The reply that ends a stream from the server. Where it doesn't come, the step has failed."""
+    for_: Duration | None = None
+    """How long to read a stream from the server; with `until`, at most so long. To its end when both are left out."""
+    protoset: ConfigMapSource | None = None
+    """A file of descriptors (`protoc --include_imports -o`, `buf build -o`); by reflection when left out."""
+
+    @property
+    def http_method(self) -> str:
+        """The method that it is sent with."""
+        return "POST"
+
+    @property
+    def http_url(self) -> str:
+        """Where its request goes, as an HTTP URL; empty for the target."""
+        return grpc_url(self.url)
+
+    @property
+    def succeeds_with(self) -> frozenset[int] | None:
+        """The status `OK`."""
+        return frozenset({GRPC_OK})
+
+    @property
+    def label(self) -> str:
+        """What its samples are called: its name, or what is called."""
+        return self.name or self.method
+
+
+def grpc_url(url: str) -> str:
+    """The HTTP URL of a gRPC server: `grpc` is http and `grpcs` https."""
+    return re.sub(r"^grpc(s?)://", r"http\1://", url, flags=re.IGNORECASE)
+
+
 class Check(Model):
     """What must hold of a response. Each part counts as a check of its own; the journey goes on whatever they say."""
 
     status: StatusValue | None = None
-    """The status: a number, a class (`2xx`), a range (`200..204`), or a list of these. Any other is a failure."""
+    """The status: a number, a class (`2xx`), a range (`200..204`), a name of gRPC's (`OK`), or a list. Others fail."""
     duration: MatcherValue | None = None
     """The time that the request took, such as `<500ms`."""
     size: MatcherValue | None = None
@@ -418,6 +479,8 @@ class Step(Model):
     """Listen to server-sent events."""
     websocket: WebSocket | None = None
     """Talk over a WebSocket."""
+    grpc: GRPC | None = None
+    """Make a gRPC call."""
     check: Check | None = None
     """What must hold of the request's response."""
     extract: Annotated[dict[VariableName, Extract], Field(max_length=16)] = Field(default={})
@@ -443,7 +506,7 @@ class Step(Model):
     @property
     def call(self) -> Call | None:
         """What it says to the target, in whichever protocol; None where it doesn't speak with it."""
-        return self.request or self.graphql or self.sse or self.websocket
+        return self.request or self.graphql or self.sse or self.websocket or self.grpc
 
 
 _ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in KINDS}

@@ -26,6 +26,12 @@ STREAMS: dict[str, MetricType] = {
     "ws_time_to_first_message": MetricType.TREND,
     "ws_message_latency": MetricType.TREND,
     "ws_session_duration": MetricType.TREND,
+    "grpc_streams": MetricType.COUNTER,
+    "grpc_msgs_sent": MetricType.COUNTER,
+    "grpc_msgs_received": MetricType.COUNTER,
+    "grpc_time_to_first_message": MetricType.TREND,
+    "grpc_message_gap": MetricType.TREND,
+    "grpc_stream_duration": MetricType.TREND,
 }
 """Those of protocols whose answers come bit by bit; they are kept by their names, as custom ones are."""
 

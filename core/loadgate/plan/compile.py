@@ -133,7 +133,7 @@ def config_map_refs(test: LoadTest) -> Iterator[KeyRef]:
 
 def _step_refs(steps: Iterable[Step]) -> Iterator[KeyRef]:
     for _, step in walk(steps):
-        files = [step.graphql.file] if step.graphql else []
+        files = [step.graphql.file] if step.graphql else [step.grpc.protoset] if step.grpc else []
         if step.request:
             files += [step.request.file, *(part.file for part in step.request.multipart or [])]
         yield from (file.config_map_key_ref for file in files if file)

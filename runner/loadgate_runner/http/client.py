@@ -9,7 +9,7 @@ from loadgate_runner.http.decode import Undecodable, decode
 from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import END, Headers, final_head
 from loadgate_runner.http.line import Line
-from loadgate_runner.http.network import Network
+from loadgate_runner.http.network import Closing, Network
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
 from loadgate_runner.http.stream import Opening
@@ -73,12 +73,13 @@ class Exchange:
 class Client:
     """Sends the requests of one VU."""
 
-    __slots__ = ("_clock", "_exchanges", "_network", "cookies")
+    __slots__ = ("_clock", "_exchanges", "_held", "_network", "cookies")
 
     def __init__(self, network: Network, cookies: CookieJar | None = None) -> None:
         self._network = network
         self._clock = network.clock
         self._exchanges: dict[Hashable, Exchange] = {}
+        self._held: dict[Hashable, Closing] | None = None
         self.cookies = cookies or CookieJar()
 
     def send(
@@ -143,6 +144,16 @@ class Client:
         wire = request.compose(origin, path, headers, None, cookies)
         return Opening(self._network, self._network.dialer(request, origin), request, wire, origin, path, self.cookies)
 
+    def hold(self, key: "Hashable", thing: "Closing") -> None:
+        """Keep what else the VU has open, to be closed with its connections."""
+        if self._held is None:
+            self._held = {}
+        self._held[key] = thing
+
+    def held(self, key: "Hashable") -> "Closing | None":
+        """What is kept by that key."""
+        return None if self._held is None else self._held.get(key)
+
     def reset(self) -> None:
         """As a VU that begins: no cookies, no connections."""
         self.cookies.clear()
@@ -153,6 +164,10 @@ class Client:
         for exchange in self._exchanges.values():
             exchange.line.close()
         self._exchanges.clear()
+        if self._held is not None:
+            for thing in self._held.values():
+                thing.close()
+            self._held = None
 
     async def _exchange(
         self, line: Line, request: Request, sent: Sent, place: tuple[Origin, bytes], started: int

@@ -73,7 +73,7 @@ class Dialer:
         try:
             async with asyncio.timeout(min(self.timeouts.connect, left)) as limit:
                 try:
-                    addresses = await self._look_up() if self.path is None else []
+                    addresses = await self.look_up() if self.path is None else []
                 finally:
                     looked_up = self.clock()
                     phases.lookup = looked_up - began
@@ -102,8 +102,8 @@ class Dialer:
             return self.origin.authority
         return f"{self.origin.authority} by the proxy {self.proxy.origin.authority}"
 
-    async def _look_up(self) -> list[SocketAddress]:
-        """The addresses to try, in the resolver's order, without those that load may not go to."""
+    async def look_up(self) -> list[SocketAddress]:
+        """The addresses to try, in their order, without those that load may not go to. Raises RequestFailed."""
         if self.proxy is None:
             return self.gate.admit(self.origin.host, await self._find(self.origin, self.resolve))
         await self._vouch()

@@ -31,9 +31,11 @@ class Failure(StrEnum):
     """The peer closed a WebSocket, in order, before all was done over it."""
     GRAPHQL = "graphql"
     """The answer to a GraphQL operation has errors, or is none."""
+    GRPC = "grpc"
+    """A gRPC call ended with another status than the one that is wished for."""
 
 
-ANSWERED = frozenset({Failure.GRAPHQL})
+ANSWERED = frozenset({Failure.GRAPHQL, Failure.GRPC})
 """Failures of an answer that came whole: there is something to check and to extract from."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from loadgate_runner.http.connect import Sources
 from loadgate_runner.http.dial import Dialer
@@ -16,6 +17,13 @@ from loadgate_runner.http.tls import Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
 from loadgate_runner.http.watchdog import Watchdog
+
+
+class Closing(Protocol):
+    """Something of a VU's that is open."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 class Network:

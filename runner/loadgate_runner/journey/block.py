@@ -24,6 +24,7 @@ async def run_block(name: str, steps: Sequence[Step], shop: Workshop, context: C
     state = State(0, context.client(), context.seed)
     run = compile_steps(steps, shop)
     try:
+        await shop.prepare(state.client)
         for source in shop.scope.used:
             state.rows[source] = shop.scope.sources[source].take(state)
         await run(state)

@@ -41,6 +41,8 @@ class Context:
     """Rows of data files that another process has read for us, by the source's name."""
     tokens: Bearer | None = None
     """The target's token, where its `auth` asks for one."""
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What steps of all scenarios may share."""
     _sources: dict[str, Source] = field(default_factory=dict)
 
     def sources(self, plan: Plan) -> Mapping[str, Source]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from loadgate.api.steps import SSE, Call, GraphQL, Request, WebSocket
+from loadgate.api.steps import GRPC, SSE, Call, GraphQL, Request, WebSocket
 
 from .graphql import compile_graphql
 from .requests import Needs, Send, compile_request
@@ -22,11 +22,20 @@ if TYPE_CHECKING:
 
 Compiler = Callable[[Any, Needs, "Workshop"], Send]
 
+
+def _compile_grpc(call: GRPC, needs: Needs, shop: Workshop) -> Send:
+    """Load what speaks gRPC with the first step that needs it: it costs a process memory and time."""
+    from .rpc import compile_grpc  # noqa: PLC0415 - see above
+
+    return compile_grpc(call, needs, shop)
+
+
 _COMPILERS: Final[dict[type[Call], Compiler]] = {
     Request: compile_request,
     GraphQL: compile_graphql,
     SSE: compile_sse,
     WebSocket: compile_websocket,
+    GRPC: _compile_grpc,
 }
 
 

@@ -40,6 +40,8 @@ def record(series: RequestSeries, state: State, response: Response, *, expected:
 
 
 UNAUTHORIZED: Final = 401
+UNAUTHENTICATED: Final = 1016
+"""The same in gRPC's words."""
 
 Observe = Callable[["State", "Response"], None]
 
@@ -65,7 +67,7 @@ def renewing(observe: Observe, tokens: Bearer) -> Observe:
     """Return what observes a request as `observe` does, and says where its token was refused."""
 
     def observe_answer(state: State, response: Response) -> None:
-        if response.status == UNAUTHORIZED:
+        if response.status in {UNAUTHORIZED, UNAUTHENTICATED}:
             tokens.refused()
         observe(state, response)
 

@@ -4,11 +4,12 @@ Made for the hot path: whatever is looked up by name or by tags is looked up onc
 gives a handle; per request a handle's one method is called.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from loadgate_runner.http import CookieJar, Opening, Origin, Request, Response
+    from loadgate_runner.http.network import Closing
 
 Tags = tuple[tuple[str, str], ...]
 """Sorted pairs."""
@@ -41,6 +42,12 @@ class Sender(Protocol):
         self, request: "Request", path: bytes | None = None, headers: bytes = b"", origin: "Origin | None" = None
     ) -> "Opening":
         """What a stream begins with, on a connection of its own."""
+
+    def hold(self, key: "Hashable", thing: "Closing") -> None:
+        """Keep what else the virtual user has open, to be closed with its connections."""
+
+    def held(self, key: "Hashable") -> "Closing | None":
+        """What is kept by that key."""
 
     def close(self) -> None:
         """Drop all connections."""

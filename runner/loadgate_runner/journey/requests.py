@@ -59,6 +59,8 @@ class Needs:
 
     headers: bool = False
     body: bool = False
+    accepted: frozenset[int] | None = None
+    """The statuses that the step's check accepts, if it names any."""
 
 
 def compile_request(request: Request, needs: Needs, shop: Workshop) -> Send:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import block, secrets, target
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from loadgate.api.steps import Step
     from loadgate.plan.document import Plan, PlanScenario
 
-    from .compile import Run
+    from .compile import Act, Run
     from .context import Context
     from .ports import Recorder
     from .state import State
+    from .vu import Ready
 
 
 def compile_scenario(scenario: PlanScenario, plan: Plan, context: Context) -> Journey:
@@ -43,12 +45,31 @@ def _compile(scenario: PlanScenario, shop: Workshop, context: Context, *, lastin
     if scenario.script is not None:
         code = read_file(context.files / scenario.script)
         script = compile_script(code, scenario.script, shop)
-        return Journey(scenario.name, [(script if lasting else _alone(script), nothing)], (), context, failures)
+        alone: list[Act] = [(script if lasting else _alone(script), nothing)]
+        return Journey(scenario.name, alone, (), context, failures, _nothing)
     if not scenario.steps:
         raise JourneyError(f"scenario {scenario.name!r} has neither steps nor a script")
     acts = compile_acts(scenario.steps, shop) if lasting else [(_alone(compile_steps(scenario.steps, shop)), nothing)]
     sources = [shop.scope.sources[name] for name in sorted(shop.scope.used)]
-    return Journey(scenario.name, acts, sources, context, failures)
+    return Journey(scenario.name, acts, sources, context, failures, _readiness(shop, context))
+
+
+def _readiness(shop: Workshop, context: Context) -> Ready:
+    return partial(_prepare, shop, context) if shop.preparations else _nothing
+
+
+async def _nothing() -> None:
+    """Most scenarios are ready as they are compiled."""
+
+
+async def _prepare(shop: Workshop, context: Context) -> None:
+    client = context.client()
+    try:
+        await shop.prepare(client)
+    except JourneyError as error:
+        raise JourneyError(shop.scope.secrets.redact(str(error))) from None
+    finally:
+        client.close()
 
 
 def _alone(run: Run) -> Run:
@@ -63,13 +84,17 @@ def _alone(run: Run) -> Run:
     return run_alone
 
 
-def check_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> None:
-    """Raise JourneyError when the setup or teardown block can't be compiled: before any load, not behind it."""
+def check_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> Ready:
+    """Raise JourneyError when the setup or teardown block can't be compiled: before any load, not behind it.
+
+    What is returned has to be awaited, as `Journey.ready` has.
+    """
     shop = _block_workshop(name, plan, context)
     try:
         compile_steps(steps, shop)
     except JourneyError as error:
         raise JourneyError(shop.scope.secrets.redact(str(error))) from None
+    return _readiness(shop, context)
 
 
 async def run_block(name: str, steps: Sequence[Step], plan: Plan, context: Context) -> dict[str, Any]:
@@ -103,4 +128,6 @@ def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags:
         setup=context.setup,
     )
     where = target.load(plan.target, context.files, context.environ)
-    return Workshop(scope, where, context.files, recorder, context.sleep, tags, tokens=context.tokens)
+    return Workshop(
+        scope, where, context.files, recorder, context.sleep, tags, tokens=context.tokens, kept=context.kept
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from .data import Source
     from .ports import Tally
     from .secrets import Secrets
+
+Ready = Callable[[], Awaitable[None]]
+"""What has to be done before the first iteration. Raises JourneyError."""
 
 FAILURES_METRIC: Final = "iterations_failed"
 """The counter of iterations that an error in the journey itself ended, tagged with the error's kind."""
@@ -74,14 +78,22 @@ class Failures:
 class Journey:
     """A scenario, compiled."""
 
-    def __init__(
-        self, name: str, acts: Sequence[Act], sources: Sequence[Source], context: Context, failures: Failures
+    def __init__(  # noqa: PLR0913, PLR0917 - what a scenario comes to
+        self,
+        name: str,
+        acts: Sequence[Act],
+        sources: Sequence[Source],
+        context: Context,
+        failures: Failures,
+        ready: Ready,
     ) -> None:
         self.name = name
         self.acts = acts
         self.sources = sources
         self.context = context
         self.failures = failures
+        self.ready = ready
+        """To be awaited before the first iteration, with the target's token there. Raises JourneyError."""
 
     def new_vu(self, vu_id: int, tally: Tally) -> VU:
         """Return a virtual user that counts its iterations in `tally`; ids count from 1 over the whole run."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from .ports import Bearer, Recorder, Sleep, Tags
+    from .ports import Bearer, Recorder, Sender, Sleep, Tags
     from .scope import Scope
     from .target import Target
     from .tracing import Tracing
+
+    Preparation = Callable[[Sender], Awaitable[None]]
+    """Raises JourneyError."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,15 @@ class Workshop:
     """None: no request is traced."""
     tokens: Bearer | None = None
     """What requests to the target carry that say nothing else of who they are."""
+    preparations: list[Preparation] = field(default_factory=list)
+    """What steps have to do before they are done for the first time, collected as they are compiled."""
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What steps of all scenarios of a process may share."""
+
+    async def prepare(self, client: Sender) -> None:
+        """Do what the compiled steps have to have done first. Raises JourneyError."""
+        for prepare in self.preparations:
+            await prepare(client)
 
     def series_tags(self, **more: str) -> Tags:
         """Return sorted tags; a sample's own win over the scenario's."""

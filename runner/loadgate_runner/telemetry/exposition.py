@@ -115,12 +115,18 @@ _STREAM_TIMES = {
     "ws_time_to_first_message": "Time from a WebSocket's being open to its first message.",
     "ws_message_latency": "Time from sending a message to the one that was expected next.",
     "ws_session_duration": "Time that WebSockets were open.",
+    "grpc_time_to_first_message": "Time from asking for a gRPC stream to its first reply.",
+    "grpc_message_gap": "Time between two replies of a gRPC stream.",
+    "grpc_stream_duration": "Time that gRPC streams were open.",
 }
 _STREAM_COUNTS = {
     "sse_events": "Server-sent events that came.",
     "ws_sessions": "WebSockets that were opened.",
     "ws_msgs_sent": "Messages sent over WebSockets.",
     "ws_msgs_received": "Messages that came over WebSockets.",
+    "grpc_streams": "gRPC calls with a stream on either side.",
+    "grpc_msgs_sent": "Messages sent over gRPC streams.",
+    "grpc_msgs_received": "Replies that came over gRPC streams.",
 }
 
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from loadgate.api.grammar.status import status_tag
 from loadgate.metrics import DenseHistogram, Measurement, tags_of
 from loadgate.metrics.traces import bounded
 from loadgate_runner.telemetry.series import (
@@ -215,5 +216,5 @@ def _overflow(tags: Tags, **fixed: str) -> Tags:
 
 def _tags(tags: Tags, split: Split) -> Tags:
     status, error, expected = split
-    more = {"status": str(status), "expected_response": "true" if expected else "false"}
+    more = {"status": status_tag(status), "expected_response": "true" if expected else "false"}
     return tags_of(dict(tags), **more, **({"error": str(error)} if error else {}))

@@ -1,16 +1,15 @@
 """What thresholds and budgets must mean: metrics that exist, aggregates that suit them, samples that can be there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadgate.api.conditions import DoubtReason
 from loadgate.api.grammar.errors import did_you_mean
 from loadgate.api.grammar.threshold import AGGREGATES, Expression, MetricSelector, parse_expression, parse_metric
 from loadgate.api.measures import METRICS, tags_of
-from loadgate.api.steps import CALLS, operation_name, request_label
+from loadgate.api.steps import operation_name, request_label
 
 from .findings import Findings, Node
-from .steps import nested
+from .steps import calls_in
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def samples(spec: Node) -> Samples:
     """What the samples of this test will carry."""
     scenarios = list(spec["scenarios"].each())
     blocks = [spec["setup"]["steps"], spec["teardown"]["steps"], *(scenario["steps"] for scenario in scenarios)]
-    calls = [call for block in blocks for call in _calls(block)]
+    calls = [call for block in blocks for call in calls_in(block)]
     names = [scenario["name"].text for scenario in scenarios]
     tags = {tag for holder in (*scenarios, *(call for _, call in calls)) for tag in holder["tags"].keys}
     return Samples(
@@ -40,19 +39,14 @@ def samples(spec: Node) -> Samples:
     )
 
 
-def _calls(steps: Node) -> Iterator[tuple[str, Node]]:
-    for step in steps.each():
-        yield from ((kind, step[kind]) for kind in CALLS if kind in step)
-        for inner in nested(step):
-            yield from _calls(inner)
-
-
 def _label(kind: str, call: Node) -> str:
     name, method = call["name"].text, "GET"
     if kind == "request":
         method = call["method"].text or method
     elif kind == "graphql":
         name, method = name or operation_name(call["operationName"].text, call["query"].text), "POST"
+    elif kind == "grpc":
+        name = name or call["method"].text
     return request_label(name, method, call["url"].text or "")
 
 

@@ -7,7 +7,10 @@ from loadgate.api.measures import BUILT_IN_TAGS
 
 from .findings import Findings, Node
 
+_METADATA = re.compile(r"[0-9A-Za-z_.-]+")
+_OF_GRPC = frozenset({"te", "content-type", "user-agent", "host", "connection", "content-length", "transfer-encoding"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_GRPC_URL = re.compile(r"(?i:https?|grpcs?)://[^\s/?#]+/?")
 _BREAKS = re.compile(r"[\r\n\0]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
@@ -23,6 +26,16 @@ def check_headers(findings: Findings, headers: Node) -> None:
         check_line(findings, value)
         if name.lower() == "host":
             check_fixed(findings, value)
+
+
+def check_metadata(findings: Findings, metadata: Node) -> None:
+    """Find names that a gRPC call's metadata can't have, and values that aren't one line."""
+    for name, value in metadata.entries():
+        if not _METADATA.fullmatch(name):
+            findings.add(value, f"{name[:_SHOWN]!r} can't be a name in metadata", "letters, digits, `-`, `_` and `.`")
+        elif name.lower().startswith("grpc-") or name.lower() in _OF_GRPC:
+            findings.add(value, f"{name[:_SHOWN]!r} is gRPC's own to send", "leave it out")
+        check_line(findings, value)
 
 
 def check_line(findings: Findings, value: Node) -> None:
@@ -82,6 +95,19 @@ def check_request_url(findings: Findings, node: Node) -> None:
             findings.add(node, *fault)
     elif text.startswith("//") or not text.startswith(("/", "?", "${")):
         findings.add(node, "must be a path that begins with `/`, or a whole http URL", f"/{text.lstrip('/')[:_SHOWN]}")
+
+
+def check_grpc_url(findings: Findings, node: Node) -> None:
+    """Find a gRPC server's URL that is no whole URL of a host alone."""
+    text = node.text
+    if not text:
+        return
+    check_fixed(findings, node)
+    found = _GRPC_URL.fullmatch(text)
+    if found is None:
+        findings.add(node, "must be a gRPC server's URL, without a path", "http://HOST:PORT, or https:// with TLS")
+    elif "${" not in text and (fault := _authority_fault(text)):
+        findings.add(node, *fault)
 
 
 def _authority_fault(url: str) -> tuple[str, str] | None:

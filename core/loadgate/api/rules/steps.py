@@ -1,18 +1,28 @@
 """What the steps of a journey must mean: names that are known, texts that parse, loops that end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from loadgate.api.auth import STEP_AUTHS
 from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
-from loadgate.api.grammar.status import parse_status
+from loadgate.api.grammar.noproxy import NoProxy
+from loadgate.api.grammar.status import GRPC_OK, parse_status
 from loadgate.api.grammar.think import parse_think
-from loadgate.api.steps import BODIES, CALLS, EXCHANGES, KINDS, MAX_DEPTH, MAX_STEPS, Step, websocket_url
+from loadgate.api.steps import BODIES, CALLS, EXCHANGES, KINDS, MAX_DEPTH, MAX_STEPS, Step, grpc_url, websocket_url
 
 from .findings import Findings, Node
-from .messages import check_fixed, check_headers, check_line, check_request_url, check_tags
+from .messages import (
+    check_fixed,
+    check_grpc_url,
+    check_headers,
+    check_line,
+    check_metadata,
+    check_request_url,
+    check_tags,
+)
 from .scenarios import seconds
 from .scope import RESERVED, Scope
 
@@ -22,6 +32,7 @@ _TEMPLATES_OF = {
     "graphql": ("variables",),
     "sse": ("query",),
     "websocket": ("query",),
+    "grpc": ("metadata", "message", "messages"),
 }
 _SOURCES = ("json", "header", "regex", "cookie")
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
@@ -35,6 +46,14 @@ def nested(step: Node) -> list[Node]:
         step["if"]["else"],
         *(branch["steps"] for branch in step["choice"].each()),
     ]
+
+
+def calls_in(steps: Node) -> Iterator[tuple[str, Node]]:
+    """Each call of some steps with its kind, nested ones included."""
+    for step in steps.each():
+        yield from ((kind, step[kind]) for kind in CALLS if kind in step)
+        for inner in nested(step):
+            yield from calls_in(inner)
 
 
 def count(steps: Node) -> int:
@@ -58,6 +77,41 @@ def check_count(findings: Findings, spec: Node, blocks: list[Node]) -> None:
     total = sum(count(steps) for steps in blocks)
     if total > MAX_STEPS:
         findings.add(spec, f"has {total} steps in all; at most {MAX_STEPS}", "use repeat, or a Python script")
+
+
+def check_trust(findings: Findings, spec: Node, blocks: list[Node]) -> None:
+    """Find that certificates aren't to be verified where gRPC always does so."""
+    verify = spec["target"]["tls"]["verify"]
+    urls = _grpc_urls(spec, blocks)
+    if verify.value is False and any(url.lower().startswith("https:") for url in urls):
+        findings.add(
+            verify,
+            "can't be false where a gRPC call goes over TLS: its certificate is always verified",
+            "give the server's own certificate as tls.ca, and its name as tls.serverName",
+        )
+
+
+def check_ways(findings: Findings, spec: Node, blocks: list[Node]) -> None:
+    """Find ways to connect that gRPC hasn't."""
+    proxy, sources = spec["target"]["proxy"], spec["target"]["connection"]["sourceAddresses"]
+    urls = _grpc_urls(spec, blocks)
+    if urls and sources.given:
+        findings.add(sources, "can't be chosen for gRPC calls", "leave them out, or call from a test of its own")
+    if not proxy.given:
+        return
+    try:
+        without = NoProxy(entry.text or "" for entry in proxy["noProxy"].each())
+        hosts = [urlsplit(url).hostname or "" for url in urls]
+    except ValueError:  # said where it stands
+        return
+    for host in sorted({host for host in hosts if not without.covers(host)}):
+        findings.add(proxy, f"gRPC calls to {host[:64]!r} don't go through a proxy", "list the host in noProxy")
+
+
+def _grpc_urls(spec: Node, blocks: list[Node]) -> list[str]:
+    """The URL of each gRPC call."""
+    calls = [call for block in blocks for kind, call in calls_in(block) if kind == "grpc"]
+    return [grpc_url(call["url"].text or spec["target"]["url"].text or "") for call in calls]
 
 
 def check_steps(findings: Findings, steps: Node, scope: Scope, depth: int = 1) -> None:
@@ -91,6 +145,7 @@ def _check_step(findings: Findings, step: Node, scope: Scope) -> None:
     _check_check(findings, step["check"], scope)
     for name, source in step["extract"].entries():
         _check_extract(findings, name, source)
+    _check_protocol(findings, step, calls)
     scope.variables.update(step["extract"].keys)
 
 
@@ -101,7 +156,10 @@ def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None
     for field in (*_TEMPLATES, *_TEMPLATES_OF[kind]):
         scope.check(findings, call[field])
     url = call["url"]
-    check_request_url(findings, Node(url.path, websocket_url(url.text)) if kind == "websocket" and url.text else url)
+    if kind != "grpc":
+        check_request_url(
+            findings, Node(url.path, websocket_url(url.text)) if kind == "websocket" and url.text else url
+        )
     check_headers(findings, call["headers"])
     check_line(findings, call["host"])
     check_fixed(findings, call["host"])
@@ -156,19 +214,47 @@ def _check_websocket(findings: Findings, call: Node, scope: Scope) -> None:
         scope.variables.update(expect["extract"].keys)
 
 
+def _check_grpc(findings: Findings, call: Node, scope: Scope) -> None:
+    check_grpc_url(findings, call["url"])
+    check_metadata(findings, call["metadata"])
+    if "message" in call and "messages" in call:
+        findings.add(call, "has message and messages", "messages are a stream's; keep one of the two")
+    if "messages" not in call:
+        for field in ("times", "every"):
+            if field in call:
+                findings.add(call[field], "goes with messages only", "message is sent once")
+    if call["for"].given and seconds(call["for"]) == 0:
+        findings.add(call["for"], "must be more than 0s")
+    _check_json(findings, call["until"]["json"], scope)
+
+
 _CHECKS: Final[dict[str, Callable[[Findings, Node, Scope], None]]] = {
     "request": _check_request,
     "graphql": _check_graphql,
     "sse": _check_sse,
     "websocket": _check_websocket,
+    "grpc": _check_grpc,
 }
+
+
+def _check_protocol(findings: Findings, step: Node, calls: list[str]) -> None:
+    """Find a status that is none, and what is asked of an answer that another protocol has."""
+    status, grpc = step["check"]["status"], "grpc" in calls
+    accepted = (findings.parsed(status, parse_status) if status.given else None) or ()
+    if grpc and any(each < GRPC_OK for each in accepted):
+        findings.add(status, "a gRPC call's status is a name", "status: OK")
+    elif calls and not grpc and any(each >= GRPC_OK for each in accepted):
+        findings.add(status, "only a gRPC call has such a status", "status: 200")
+    if grpc:
+        cookies = [step["check"]["cookies"], *(source["cookie"] for _, source in step["extract"].entries())]
+        for cookie in cookies:
+            if cookie.value:
+                findings.add(cookie, "a gRPC call has no cookies", "headers are its metadata, the trailing one too")
 
 
 def _check_check(findings: Findings, check: Node, scope: Scope) -> None:
     if check.value == {}:
         findings.add(check, "checks nothing", "status: 200")
-    if check["status"].given:
-        findings.parsed(check["status"], parse_status)
     _check_matcher(findings, check["duration"], scope, Unit.DURATION)
     _check_matcher(findings, check["size"], scope, Unit.SIZE)
     _check_matcher(findings, check["body"], scope)
