@@ -388,6 +388,14 @@ MEANINGS = [
         "",
     ),
     (("spec", "target", "tls"), {"ca": {}}, "spec.target.tls.ca", "needs one of configMapKeyRef, secretKeyRef", ""),
+    (("spec", "target", "protocol"), "h2", "spec.target.protocol", "must be one of HTTP/1.1, HTTP/2, auto", ""),
+    (
+        ("spec", "target", "connection"),
+        {"share": 2},
+        "spec.target.connection.share",
+        "needs `protocol: HTTP/2`",
+        "one request at a time",
+    ),
     (
         ("spec", "secrets", "PASSWORD"),
         {"secretKeyRef": {"name": "a", "key": "b"}},

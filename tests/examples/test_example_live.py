@@ -76,6 +76,24 @@ def test_sse_example_does_what_it_says(live: str):
     assert run("sse.yaml", live) == {"five prices": "0%", "a second": "0%", "to the end": "0%"}
 
 
+def test_http2_example_does_what_it_says():
+    """Users share a connection, and each request came in HTTP/2."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "hypercorn", "second:app", "-b", f"127.0.0.1:{port}"]
+    with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.05)
+        try:
+            assert run("http2.yaml", f"http://127.0.0.1:{port}") == {"version": "0%", "upload": "0%"}
+        finally:
+            process.terminate()
+
+
 def test_websocket_example_does_what_it_says(live: str):
     """Orders are confirmed over one connection, and listening ends well."""
     assert run("websocket.yaml", live) == {"trade": "0%", "listen": "0%"}

@@ -65,9 +65,12 @@ class TLS(Model):
 
 
 class Connection(Model):
-    """How connections are made and kept. Each virtual user has its own, at most one to each origin."""
+    """How connections are made and kept. Each virtual user has its own to each origin, unless they share one."""
 
-    model_config = validated(at_most_one("unixSocket", "sourceAddresses"))
+    model_config = validated(
+        at_most_one("unixSocket", "sourceAddresses"),
+        rule("self.share == 1 || self.reuse == 'always'", "with reuse iteration or never, share must be 1"),
+    )
 
     reuse: Literal["always", "iteration", "never"] = "always"
     """Whether a connection carries all requests, those of one iteration, or one request only."""
@@ -81,6 +84,8 @@ class Connection(Model):
     """A unix socket that stands for the target's host and port, such as a sidecar's: its path in the runner."""
     source_addresses: Annotated[list[ShortText], Field(min_length=1, max_length=64)] | None = None
     """Where connections come from, each from the next: addresses of the runner, or networks that are its own."""
+    share: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Virtual users of one load process that share a connection, each on a stream of its own. Only for HTTP/2."""
 
 
 class Dns(Model):
@@ -130,13 +135,17 @@ class Target(Model):
         rule(
             "!has(self.proxy) || !has(self.connection) || !has(self.connection.unixSocket)",
             "a proxy leads to no unix socket",
-        )
+        ),
+        rule("self.connection.share == 1 || self.protocol == 'HTTP/2'", "connection.share needs the protocol HTTP/2"),
     )
 
     url: Url
     """The base that every relative request URL is appended to; http or https."""
     timeout: Timeouts = Timeouts()
     """How long a request may take: a duration, or an object with one for each part."""
+    protocol: Literal["HTTP/1.1", "HTTP/2", "auto"] = "HTTP/1.1"
+    """What is spoken. HTTP/2: with the target's own origin and nothing else, by prior knowledge where it is http.
+    auto, and HTTP/2 with other origins: what the TLS handshake agrees on, and HTTP/1.1 where it is http."""
     host: ShortText | None = None
     """The `Host` header, where it isn't the URL's host."""
     tls: TLS = TLS()

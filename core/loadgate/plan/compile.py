@@ -204,6 +204,7 @@ def _target(target: Target) -> PlanTarget:
     client_certificate = tls.cert is not None and tls.key is not None
     return PlanTarget(
         url=target.url,
+        protocol=target.protocol,
         host=target.host,
         headers=dict(target.headers),
         timeouts=timeouts_of(target.timeout),
@@ -241,6 +242,7 @@ def _connection(connection: Connection) -> PlanConnection:
         idle_timeout=connection.idle_timeout.seconds if connection.idle_timeout else None,
         unix_socket=connection.unix_socket,
         source_addresses=list(connection.source_addresses or ()),
+        share=connection.share,
     )
 
 

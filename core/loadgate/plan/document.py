@@ -42,6 +42,7 @@ class PlanConnection(Stated):
     idle_timeout: float | None = None
     unix_socket: str | None = None
     source_addresses: list[str] = Field(default=[])
+    share: int = 1
 
 
 class PlanDns(Stated):
@@ -67,6 +68,7 @@ class PlanTarget(Stated):
     """Where load goes. `ca_file` is relative to the files folder; PEM texts that are secret come by environment."""
 
     url: str
+    protocol: Literal["HTTP/1.1", "HTTP/2", "auto"] = "HTTP/1.1"
     host: str | None = None
     headers: dict[str, str] = Field(default={})
     timeouts: PlanTimeouts

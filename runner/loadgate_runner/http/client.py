@@ -205,6 +205,8 @@ class Client:
             if idle:
                 self._exchanges.pop(min(idle, key=lambda one: one[0])[1]).line.close()
         line = Line(self._network, self._network.dialer(request, origin), request.options.keeping)
+        if request.options.protocol is not None:
+            line.seat = self._network.seat(line, key, request, origin)
         self._exchanges[key] = exchange = Exchange(self, line)
         return exchange
 

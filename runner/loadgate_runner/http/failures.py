@@ -22,7 +22,7 @@ class Failure(StrEnum):
     RESET = "reset"
     """The peer closed or reset the connection before its answer was whole."""
     PROTOCOL = "protocol"
-    """What came is not HTTP/1.1, or its head is larger than the limit."""
+    """What came is not HTTP, or its head is larger than the limit."""
     REDIRECTS = "redirects"
     """More redirects than allowed, or one that leads nowhere."""
     BODY = "body"

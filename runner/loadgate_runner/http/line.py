@@ -13,6 +13,7 @@ from loadgate_runner.http.settings import Keeping
 from loadgate_runner.http.watchdog import NEVER
 
 if TYPE_CHECKING:
+    from loadgate_runner.http.http2.seat import Seat
     from loadgate_runner.http.network import Network
 
 _SECOND = 1_000_000_000
@@ -34,6 +35,7 @@ class Line:
         "deadline",
         "keeping",
         "network",
+        "seat",
         "turns",
         "watchdog",
         "watched",
@@ -49,6 +51,8 @@ class Line:
         self.turns: deque[asyncio.Future[None]] | None = None
         """Requests that wait for others on the line."""
         self.connection: Connection | None = None
+        self.seat: Seat | None = None
+        """Where HTTP/2 is spoken, or may be; `connection` is there all the same where the peer chose HTTP/1.1."""
         self.watchdog = network.watchdog
         self.deadline = self.watched = NEVER
 
@@ -62,10 +66,20 @@ class Line:
         if self.connection is not None:
             self.connection.abort()
             self.connection = None
+        if self.seat is not None:
+            self.seat.close()
+
+    def watch(self, deadline: int) -> None:
+        """Have `expire` called then, in ns of the clock, in place of any moment before."""
+        self.deadline = deadline
+        if deadline < self.watched:
+            self.watchdog.watch(self)
 
     def expire(self) -> None:
         """The request in flight is out of time; without one, the connection has been idle for as long as it may."""
         if self.connection is None:
+            if self.seat is not None:
+                self.seat.expire()
             return
         if self.connection.response is not None:
             self.connection.late()
@@ -108,6 +122,8 @@ class Line:
         try:
             connection = self.connection
             if connection is None:
+                if self.seat is not None:
+                    return await self.seat.exchange(request, wire, started, total_at)
                 return await self._exchange_anew(request, wire, started, total_at)
             response = connection.begin(request, wire, started, self._clock(), total_at)
             await connection
@@ -139,12 +155,18 @@ class Line:
             sock = await self._dialer.dial(cast("asyncio.Protocol", connection), phases, total_at)
         except RequestFailed as failed:
             connection.forsake()
-            return _unsent(failed, phases, request, started, self._clock())
+            return unsent(failed, phases, request, started, self._clock())
         except (asyncio.CancelledError, GeneratorExit):
             connection.forsake()
             raise
         if self._dialer.plain:
             connection.send_by(sock)
+        return await self.carry(connection, phases, request, wire, started, total_at)
+
+    async def carry(  # noqa: PLR0913, PLR0917 - the parts of an exchange
+        self, connection: Connection, phases: Phases, request: Request, wire: bytes, started: int, total_at: int
+    ) -> Response:
+        """Send a request on a connection that stands since now; `phases` are what that took."""
         self.connection = connection
         response = connection.begin(request, wire, started, self._clock(), total_at)
         response.reused = False
@@ -177,7 +199,7 @@ class Line:
                 return
 
 
-def _unsent(failed: RequestFailed, phases: Phases, request: Request, started: int, ended: int) -> Response:
+def unsent(failed: RequestFailed, phases: Phases, request: Request, started: int, ended: int) -> Response:
     """The response to a request that found no connection."""
     response = Response()
     response.request = request

@@ -3,17 +3,20 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
 from loadgate_runner.http.connect import Sources
 from loadgate_runner.http.dial import Dialer
 from loadgate_runner.http.gate import Gate
+from loadgate_runner.http.http2.place import Place, Places
+from loadgate_runner.http.http2.seat import Seat
+from loadgate_runner.http.line import Line
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
 from loadgate_runner.http.settings import TLS, Dns, Limits, Way
 from loadgate_runner.http.shortage import Shortage
-from loadgate_runner.http.tls import Resumption, build_context
+from loadgate_runner.http.tls import FIRST_ONLY, Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
 from loadgate_runner.http.watchdog import Watchdog
@@ -57,15 +60,31 @@ class Network:
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0
         """Connections of all VUs that stand now."""
-        self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[TLS, tuple[str, ...]], ssl.SSLContext] = {}
+        self._places = Places()
 
-    def dialer(self, request: Request, origin: Origin) -> Dialer:
+    def seat(self, line: Line, key: Hashable, request: Request, origin: Origin) -> Seat | None:
+        """Where a VU's line to an origin finds HTTP/2; None where it can't come to that."""
+        protocol, keeping = request.options.protocol, request.options.keeping
+        if protocol is None or not protocol.possible(origin):
+            return None
+        required = protocol.required(origin)
+        share = protocol.share if required else 1
+        alpn = ("h2",) if required else ("h2", "http/1.1")
+
+        def make() -> Place:
+            dialer = self.dialer(request, origin, alpn)
+            return Place(self, dialer, keeping, self._places.known, share=share, either=not required)
+
+        return Seat(line, self._places, (key, request.options.host), make)
+
+    def dialer(self, request: Request, origin: Origin, protocols: tuple[str, ...] = FIRST_ONLY) -> Dialer:
         """How a VU's new line connects to an origin, by the request's TLS settings and time limits."""
         options = request.options
         resumption, fault = None, ""
         if origin.secure:
             try:
-                resumption = Resumption(self._context(options.tls))
+                resumption = Resumption(self._context(options.tls, protocols))
             except ValueError as unusable:
                 fault = str(unusable)
         proxy = options.proxy
@@ -93,8 +112,8 @@ class Network:
         """Stop watching; clients are closed by their owners."""
         self.watchdog.close()
 
-    def _context(self, tls: TLS) -> ssl.SSLContext:
-        context = self._contexts.get(tls)
+    def _context(self, tls: TLS, protocols: tuple[str, ...] = FIRST_ONLY) -> ssl.SSLContext:
+        context = self._contexts.get((tls, protocols))
         if context is None:
-            context = self._contexts[tls] = build_context(tls)
+            context = self._contexts[tls, protocols] = build_context(tls, protocols)
         return context

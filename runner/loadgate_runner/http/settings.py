@@ -50,6 +50,25 @@ class Dns:
     policy: str = "any"
 
 
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What is spoken where HTTP/1.1 isn't all: with `origin` HTTP/2 and nothing else, with all others what the
+    handshake agrees on (ALPN), which is HTTP/1.1 where there is no handshake.
+    """
+
+    origin: Origin | None = None
+    share: int = 1
+    """VUs that share a connection to `origin`."""
+
+    def required(self, origin: Origin) -> bool:
+        """Whether HTTP/2 is the only one that will do."""
+        return origin == self.origin
+
+    def possible(self, origin: Origin) -> bool:
+        """Whether it may come to HTTP/2."""
+        return origin.secure or origin == self.origin
+
+
 _BY_DEFAULT = TLS()
 
 
@@ -102,6 +121,8 @@ class Options:
     """None: a connection is kept as long as the peer keeps it, and its requests take the shortest path."""
     proxy: Proxy | None = None
     """None: every origin is reached without one."""
+    protocol: Protocol | None = None
+    """None: HTTP/1.1."""
     compressed: bool = True
     """Whether to offer gzip, deflate, br and zstd."""
 

@@ -9,14 +9,19 @@ from typing import Any
 
 from loadgate_runner.http.settings import TLS
 
+FIRST_ONLY = ("http/1.1",)
 
-def build_context(tls: TLS) -> ssl.SSLContext:
-    """A client's context. Raises ValueError with a message for people where a PEM text is unusable."""
+
+def build_context(tls: TLS, protocols: tuple[str, ...] = FIRST_ONLY) -> ssl.SSLContext:
+    """A client's context that offers these protocols, best first (ALPN).
+
+    Raises ValueError with a message for people where a PEM text is unusable.
+    """
     try:
         context = ssl.create_default_context(cadata=tls.ca)
     except (ssl.SSLError, ValueError) as fault:
         raise ValueError(f"tls.ca holds no PEM certificate: {fault}") from fault
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(protocols))
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadgate.api.grammar.noproxy import NoProxy
 from loadgate.api.steps import Request, WebSocket
-from loadgate_runner.http import TLS, Keeping, Options, Origin, Proxy, Timeouts, basic, locate, tls_fault
+from loadgate_runner.http import TLS, Keeping, Options, Origin, Protocol, Proxy, Timeouts, basic, locate, tls_fault
 
 from .data import read_file
 from .errors import JourneyError
@@ -49,13 +49,17 @@ def load(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> Target:
     origin, _ = place(target.url)
     _, path = locate(target.url.partition("?")[0])
     timeouts = target.timeouts
+    proxy = _proxy(target.proxy, files, environ) if target.proxy else None
+    if proxy is not None and target.protocol == "HTTP/2":
+        proxy = replace(proxy, tunnels=True)  # one that forwards would speak HTTP/1.1 with us
     options = Options(
         timeouts=_bounded_by(timeouts.total, timeouts.connect, timeouts.tls, timeouts.first_byte),
         tls=_tls(target, files, environ),
         host=target.host,
         max_redirects=target.max_redirects,
         keeping=_keeping(target.connection),
-        proxy=_proxy(target.proxy, files, environ) if target.proxy else None,
+        proxy=proxy,
+        protocol=_protocol(target, origin),
     )
     if fault := tls_fault(options.tls):
         raise JourneyError(f"the target's TLS settings: {fault}")
@@ -117,6 +121,12 @@ def _keeping(connection: PlanConnection) -> Keeping | None:
     requests = 1 if connection.reuse == "never" else connection.max_requests
     bounds = (requests, connection.max_age, connection.idle_timeout)
     return None if bounds == (None, None, None) else Keeping(*bounds)
+
+
+def _protocol(target: PlanTarget, origin: Origin) -> Protocol | None:
+    if target.protocol == "HTTP/1.1":
+        return None
+    return Protocol(origin, target.connection.share) if target.protocol == "HTTP/2" else Protocol()
 
 
 def _timeouts(timeouts: RequestTimeouts) -> Timeouts:

@@ -29,6 +29,7 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
         _check_proxy(findings, target["proxy"])
     check_target_auth(findings, target["auth"], scope)
     _check_sample(findings, target["tracing"]["sample"])
+    _check_sharing(findings, target)
 
 
 def _check_connection(findings: Findings, connection: Node, *, proxied: bool) -> None:
@@ -65,6 +66,17 @@ def _check_sample(findings: Findings, sample: Node) -> None:
         return  # its form is the model's to demand
     if not share:
         findings.add(sample, "must be more than 0", "1% of requests, or leave `tracing` out for none")
+
+
+def _check_sharing(findings: Findings, target: Node) -> None:
+    """Only HTTP/2 has streams, and who shares a connection can't end it for the others after each iteration."""
+    share, reuse = target["connection"]["share"], target["connection"]["reuse"].text or "always"
+    if (share.number or 1) <= 1:
+        return
+    if target["protocol"].text != "HTTP/2":
+        findings.add(share, "needs `protocol: HTTP/2`", "other protocols carry one request at a time on a connection")
+    if reuse != "always":
+        findings.add(share, f"can't go with `reuse: {reuse}`", "a shared connection is kept; leave reuse out")
 
 
 def check_secrets(findings: Findings, secrets: Node) -> None:
