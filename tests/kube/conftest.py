@@ -41,7 +41,7 @@ def namespace(kube: Kube) -> Iterator[str]:
     kube.run("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     kube.until(lambda: kube.get("serviceaccount", "default", "-n", name))
     yield name
-    kube.run("delete", "namespace", name, "--wait=false")
+    kube.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
