@@ -69,7 +69,11 @@ class Connection(Model):
 
     model_config = validated(
         at_most_one("unixSocket", "sourceAddresses"),
-        rule("self.share == 1 || self.reuse == 'always'", "with reuse iteration or never, share must be 1"),
+        # As it stands in the definition, the default is looked at before those of its fields are in it.
+        rule(
+            "!has(self.share) || self.share == 1 || self.reuse == 'always'",
+            "with reuse iteration or never, share must be 1",
+        ),
     )
 
     reuse: Literal["always", "iteration", "never"] = "always"
@@ -136,7 +140,11 @@ class Target(Model):
             "!has(self.proxy) || !has(self.connection) || !has(self.connection.unixSocket)",
             "a proxy leads to no unix socket",
         ),
-        rule("self.connection.share == 1 || self.protocol == 'HTTP/2'", "connection.share needs the protocol HTTP/2"),
+        rule(
+            "!has(self.connection) || !has(self.connection.share) || self.connection.share == 1"
+            " || self.protocol == 'HTTP/2'",
+            "connection.share needs the protocol HTTP/2",
+        ),
     )
 
     url: Url
