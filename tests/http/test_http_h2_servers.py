@@ -145,7 +145,7 @@ async def test_auto_takes_http_2_where_there_is_that(serve, server_tls, trusting
     assert [one.body for one in got] == [b"/ "] * 3
     assert (peer.connections, peer.writers[0].get_extra_info("ssl_object").selected_alpn_protocol()) == (1, "h2")
     opening = client.opening(request)
-    assert opening.dialer.tls._context is network._contexts[request.options.tls, ("http/1.1",)]
+    assert opening.dialer.tls.context is network._contexts[request.options.tls, ("http/1.1",)]
 
 
 async def test_auto_in_the_clear_is_http_1(answers, client):

@@ -445,6 +445,9 @@ class Connection:
             self._place.lost(self)
 
 
-def _name(code: object) -> str:
-    """An error code as RFC 9113, 7, names it."""
-    return code.name if isinstance(code, ErrorCodes) else f"error {code}"
+def _name(code: int | None) -> str:
+    """An error code as RFC 9113, 7, names it; where this is compiled, h2's member of it has become a number."""
+    try:
+        return ErrorCodes(code or 0).name
+    except ValueError:
+        return f"error {code}"
