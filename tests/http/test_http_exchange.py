@@ -355,4 +355,4 @@ async def test_a_lost_connection_is_not_a_failure_of_the_next_request(serve, cli
 async def test_failures_are_a_closed_list():
     """The kinds are labels on measurements: these and no others."""
     on_the_way = ["dns", "denied", "connect", "proxy", "tls", "timeout", "reset", "protocol", "redirects", "body"]
-    assert [*Failure] == [*on_the_way, "closed", "graphql"]
+    assert [*Failure] == [*on_the_way, "closed", "graphql", "grpc"]
