@@ -37,8 +37,9 @@ class Wish:
 async def listen(opening: Opening, wish: Wish) -> Response:
     """Open the stream, hear events, and say what came of it; what the target does never raises.
 
-    The response's phases and duration are those of the request up to the answer's head, its body the last event's data;
-    where the answer is no stream of events, it is an answer like any other.
+    The response ends with the answer's head, and its body is the last event's data: an open-model latency, from when
+    the request was due to its end, is of the request and not of how long was listened. Of a failure it is all the time
+    until then. Where the answer is no stream of events, it is an answer like any other.
     """
     response, stream = opening.response(), Stream(opening.network)
     answer = _Answer(opening, response)
@@ -48,10 +49,8 @@ async def listen(opening: Opening, wish: Wish) -> Response:
         response.ended = opening.network.clock()
         response.settle(failed.kind, failed.message)
     else:
-        ended = opening.network.clock()
-        response.ended = answer.headed_at if answer.streams else ended
+        response.ended = answer.headed_at if answer.streams else opening.network.clock()
         response.settle(None, "")
-        response.ended = ended
     finally:
         stream.close()
         response.sent, response.received = stream.sent, stream.received

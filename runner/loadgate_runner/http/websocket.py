@@ -245,7 +245,8 @@ async def converse(
 ) -> Response:
     """Open a WebSocket, talk, close it, and say what came of it; what the target does never raises.
 
-    The response's phases and duration are those of the handshake; of a failure, all the time until then.
+    The response ends with the handshake, so that its latency is of that alone; of a failure, it is all the time until
+    then.
     """
     response = opening.response()
     socket = Socket(opening, response)
@@ -256,7 +257,6 @@ async def converse(
             await talk(socket)
             socket.settle()
             await socket.close(code)
-        response.ended = socket.clock()
     except RequestFailed as failed:
         response.ended = socket.clock()
         response.settle(failed.kind, failed.message)

@@ -38,9 +38,9 @@ def compile_sse(call: SSE, needs: Needs, shop: Workshop) -> Send:
     seconds = call.for_.seconds if call.for_ else None
 
     async def run(state: State) -> Response:
-        ear = Ear(state, metrics, wanted, count)
-        response = await listen(opening(state), Wish(ear.hear, wanted is not None, seconds))
-        ear.ended(response)
+        ear, beginning = Ear(state, metrics, wanted, count), opening(state)
+        response = await listen(beginning, Wish(ear.hear, wanted is not None, seconds))
+        ear.ended(response, beginning.network.clock())
         return response
 
     return run
@@ -108,9 +108,9 @@ class Ear:
             return not self._left
         return False
 
-    def ended(self, response: Response) -> None:
-        """The stream is over: its times are known."""
+    def ended(self, response: Response, moment: int) -> None:
+        """The stream is over, in ns of the network's clock: its times are known."""
         if self._first:
             self._metrics.first.add((self._first - response.started) / _MILLISECOND)
         if response.status == 200 and response.first:
-            self._metrics.session.add((response.ended - response.first) / _MILLISECOND)
+            self._metrics.session.add((moment - response.first) / _MILLISECOND)

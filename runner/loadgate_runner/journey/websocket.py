@@ -118,7 +118,7 @@ class Session:
         """It is over: its times are known, and what was expected last is what the step's checks look at."""
         opened = self.socket.opened_at
         self.metrics.connecting.add((opened - response.started) / _MILLISECOND)
-        self.metrics.duration.add((response.ended - opened) / _MILLISECOND)
+        self.metrics.duration.add((self.socket.clock() - opened) / _MILLISECOND)
         if self.last is not None:
             response.body = self.last.data
             response.size = len(response.body)
