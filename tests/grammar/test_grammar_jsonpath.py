@@ -107,7 +107,7 @@ def test_a_document_deeper_than_can_be_descended_gives_what_was_found():
     assert 50 < len(jsonpath.parse("$..a").find(document)) < 300
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_pattern_in_a_path_takes_linear_time():
     """A response can't make a regular expression hang."""
     path = jsonpath.parse("$[?match(@, '(a+)+b')]")
