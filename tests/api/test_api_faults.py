@@ -185,6 +185,27 @@ SHAPES = [
 ]
 
 MEANINGS = [
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "expectContinue": "1s"},
+        f"{STEP}.request.expectContinue",
+        "holds a body back, and there is none",
+        "json, form, multipart, text, file",
+    ),
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "text": "a", "expectContinue": "0s"},
+        f"{STEP}.request.expectContinue",
+        "must be more than 0s",
+        "1s",
+    ),
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "text": "a", "expectContinue": "1s", "headers": {"expect": "100-continue"}},
+        f"{STEP}.request.headers.expect",
+        "is what expectContinue sends",
+        "keep one",
+    ),
     (("spec", "target", "url"), "ftp://shop", "spec.target.url", "must be an http or https URL", ""),
     (("spec", "target", "url"), "http://", "spec.target.url", "must be an http or https URL", ""),
     (("spec", "target", "url"), "http://shop:99999", "spec.target.url", "is not a URL", ""),

@@ -78,6 +78,7 @@ class FakeClient:
         self.answers = list(answers) or [an_answer()]
         self.sent: list[Sent] = []
         self.closed = False
+        self.apart = 0
         self.kept: list[int] = []
         self.cookies = CookieJar()
 
@@ -98,6 +99,11 @@ class FakeClient:
             )
         )
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    async def deliver(self, request: Any, *parts: Any) -> Any:
+        """Note that the body goes apart from its head, and do the same."""
+        self.apart += 1
+        return await self.send(request, *parts)
 
     def close(self) -> None:
         """Note it."""

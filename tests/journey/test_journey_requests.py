@@ -294,3 +294,33 @@ async def test_of_a_response_only_what_is_looked_at_is_kept(step, needs):
     await bench.vu.iterate(0)
     prepared = bench.client.sent[0].prepared
     assert (prepared.needs_head, prepared.needs_body) == needs
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "content"),
+    [
+        ({}, b"/x", b"hello"),
+        ({"text": "n=${setup.n}"}, b"/x", b"n=5"),
+        ({"url": "/p/${setup.word}"}, b"/p/w", b"hello"),
+        ({"url": "${setup.next}", "text": "${setup.word}"}, b"/n?x=1", b"w"),
+        ({"headers": {"X": "${setup.n}"}}, b"/x", b"hello"),
+    ],
+)
+async def test_a_body_that_waits_goes_apart_from_its_head(more, path, content):
+    """Whatever of a request changes, with `expectContinue` its body waits for so long, and it is the same body."""
+    request = {"method": "POST", "url": "/x", "text": "hello", "expectContinue": "1500ms", **more}
+    bench = Bench.steps({"request": request}, **VARIABLES)
+    assert await bench.vu.iterate(0) == "completed", bench.log
+    (sent,) = bench.client.sent
+    assert bench.client.apart == 1
+    assert sent.prepared.patience == 1_500_000_000
+    prepared = sent.prepared.content
+    assert (prepared.pieces().take() if sent.body is None else sent.body) == content
+    assert sent.path == path
+
+
+async def test_a_body_that_does_not_wait_goes_with_its_head():
+    """Without `expectContinue` a request is sent as ever."""
+    bench = Bench.steps({"request": {"method": "POST", "url": "/x", "text": "hello"}})
+    await bench.vu.iterate(0)
+    assert (bench.client.apart, bench.client.sent[0].prepared.content) == (0, None)

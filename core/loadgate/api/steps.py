@@ -98,6 +98,11 @@ class Call(Model):
         return True
 
     @property
+    def patience(self) -> float:
+        """For how many seconds its body waits to be asked for; 0: it isn't."""
+        return 0
+
+    @property
     def label(self) -> str:
         """What its samples are called: its name, or its method and URL as written, without the query."""
         return request_label(self.name, self.http_method, self.url)
@@ -122,6 +127,8 @@ class Request(Call):
     """A body that is sent as it is, as UTF-8; may hold `${...}`."""
     file: ConfigMapSource | None = None
     """A body that is a file's contents, byte by byte."""
+    expect_continue: Duration | None = None
+    """Send `Expect: 100-continue`, and the body only once the target asks for it, or hasn't answered for this long."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] | None = None
     """How many redirects to follow; the target's `maxRedirects` when left out."""
     compressed: bool = True
@@ -145,6 +152,11 @@ class Request(Call):
     def compresses(self) -> bool:
         """Whether it asks for a compressed response."""
         return self.compressed
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds its body waits to be asked for; 0: it isn't."""
+        return self.expect_continue.seconds if self.expect_continue else 0
 
 
 class GraphQL(Call):

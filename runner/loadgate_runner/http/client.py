@@ -121,6 +121,27 @@ class Client:
         response.path = path
         return exchange
 
+    def deliver(
+        self,
+        request: Request,
+        path: bytes | None = None,
+        headers: bytes = b"",
+        body: bytes | None = None,
+        origin: Origin | None = None,
+    ) -> "Awaitable[Response]":
+        """As `send`, for a request whose body goes out apart from its head (`Request.content`)."""
+        started = self._clock()
+        origin, path = origin or request.origin, path or request.path
+        if body is not None:
+            request = request.carrying(body)
+        cookies = self.cookies.line(origin, path) if self.cookies.size else b""
+        wire = request.compose(origin, path, headers, None, cookies)
+        key = request.key_of(origin)
+        line = (self._exchanges.get(key) or self._new_exchange(key, request, origin)).line
+        return self._exchange(
+            line, request, Sent(wire, headers, None, started + request.total), (origin, path), started
+        )
+
     async def complete(self, line: Line, response: Response, sent: Sent) -> Response:
         """See to what an answer asks for, or a failure, before it is the outcome."""
         if response.plain:
@@ -232,6 +253,7 @@ class Client:
             and not interim
             and line.connection is not None
             and line.keeping is None  # else each answer is looked at
+            and response.request.content is None  # the same
             and response.status not in _REDIRECTS
         ):
             response.request.plain = (head, response.received, response.status)

@@ -17,6 +17,7 @@ from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import Headers, final_head
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
+from loadgate_runner.http.upload import Content, Upload, tell_of_the_last_byte
 from loadgate_runner.http.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _UNREADABLE = (HttpParserError, HttpParserUpgrade)
 _LINE_ENDS = b"\r\n"
 _NO_PIECES = bytearray()
 _LOWEST = 100
+_CONTINUE = 100
+_NANOSECONDS = 1_000_000_000
 _SWITCHING = 101  # the one interim status that is final, since what follows it isn't HTTP
 _OVERLAP = 3  # bytes of a head's end that may have come with the piece before
 
@@ -57,6 +60,7 @@ class Connection(Waiter):
         "_total_at",
         "_transport",
         "_turn",
+        "_upload",
         "_wire",
         "answers",
         "busy",
@@ -74,6 +78,7 @@ class Connection(Waiter):
         self._line = line
         self._turn = line.network.turn
         self._wire = b""
+        self._upload: Upload | None = None
         self._lean: Any = None
         self._full: Any = None
         self._parser: Any = None
@@ -143,6 +148,23 @@ class Connection(Waiter):
             line.watchdog.watch(line)
         return response
 
+    def follow(self, content: Content, patience: int) -> None:
+        """Have a body follow the head that `begin` sends: once the peer asks for it, or is silent for so long (ns)."""
+        response = self.response
+        if response is not None and self.keep:
+            self._upload = Upload(self, self._transport, response, content, patience / _NANOSECONDS)
+            self._line.watch(self._total_at)  # the first byte's limit counts from the body's last
+
+    def uploaded(self) -> None:
+        """The last byte of a body is with the kernel."""
+        response = self.response
+        if response is not None and self.fresh:
+            self._line.watch(min(response.sent_at + response.request.first_byte, self._total_at))
+
+    def now(self) -> int:
+        """The moment, in ns of the clock."""
+        return self._clock()
+
     def resume(self) -> None:
         """Let who asked go on, as part of the loop's turn."""
         self.busy = False
@@ -199,7 +221,7 @@ class Connection(Waiter):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; `resume_writing` is to say when all is out."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        tell_of_the_last_byte(self._transport)
         self.since = self._clock()
         self.stands = True
         self._line.made()
@@ -243,9 +265,13 @@ class Connection(Waiter):
         """The last byte of a request that didn't fit the socket's buffer is out."""
         if self.fresh and self.response is not None:
             self.response.sent_at = self._clock()
+        if self._upload is not None:
+            self._upload.resume()
 
     def pause_writing(self) -> None:
         """More of a request is to be sent than the socket's buffer holds; `resume_writing` will follow."""
+        if self._upload is not None:
+            self._upload.pause()
 
     def eof_received(self) -> None:
         """The peer sends no more; `connection_lost` will follow."""
@@ -300,6 +326,8 @@ class Connection(Waiter):
             self._head = data
         elif not self._headed and not self._gather(response, data):
             return
+        if self._upload is not None and not self._headed and self._head_at == len(self._pieces):
+            self._await_anew(response, self._upload)
         if self._complete:
             self._end(now)
             self._turn.answered.append(self)
@@ -327,6 +355,16 @@ class Connection(Waiter):
                 return False
         return True
 
+    def _await_anew(self, response: Response, upload: Upload) -> None:
+        """Nothing but interim answers came: to a request whose body isn't out yet, no answer has begun with them."""
+        if upload.whole or self._complete:
+            return
+        if response.received > self._limits.head:
+            self.fail(Failure.PROTOCOL, f"more than {self._limits.head} bytes of interim answers")
+            return
+        self.fresh = True
+        response.first = 0
+
     def _on_complete(self) -> None:
         parser = self._parser
         status = parser.get_status_code()
@@ -336,6 +374,13 @@ class Connection(Waiter):
             self.response.status = status
             self.keep = parser.should_keep_alive() and status != _SWITCHING
             self._complete = True
+        else:
+            self._on_interim(status)
+
+    def _on_interim(self, status: int) -> None:
+        """An answer that says what is to be done meanwhile."""
+        if self._upload is not None and status == _CONTINUE:
+            self._upload.go()
 
     def _on_body(self, piece: bytes) -> None:
         self._body_size += len(piece)
@@ -353,6 +398,8 @@ class Connection(Waiter):
         if self.response is not None and (status >= 200 or status == _SWITCHING):
             self.response.status = status
             self._complete = True
+        else:
+            self._on_interim(status)
 
     def _end(self, now: int, kind: Failure | None = None, message: str = "") -> None:
         """Write the outcome down. The connection is free then, if it is to be kept."""
@@ -363,6 +410,8 @@ class Connection(Waiter):
         if self._wire:
             self._wire = b""
             response.sent = 0  # it was still to be sent
+        if self._upload is not None:
+            self._leave_off(self._upload)
         response.plain = False
         response.ended = now
         if not self.fresh:
@@ -377,6 +426,13 @@ class Connection(Waiter):
         if self._line.keeping is not None:
             self.answers += 1
             self._line.answered(self, now)
+
+    def _leave_off(self, upload: Upload) -> None:
+        """Send no more of a body that the answer didn't wait for, and nothing in its place (RFC 9112, 9.3)."""
+        self._upload = None
+        if not upload.whole:
+            upload.stop()
+            self.keep = False
 
     def _cut_off(self, response: Response, exc: Exception | None) -> tuple[Failure | None, str]:
         """The connection ended before the answer: or was its end the answer's?"""

@@ -125,7 +125,7 @@ class Line:
                 if self.seat is not None:
                     return await self.seat.exchange(request, wire, started, total_at)
                 return await self._exchange_anew(request, wire, started, total_at)
-            response = connection.begin(request, wire, started, self._clock(), total_at)
+            response = self._begin(connection, request, wire, started, total_at)
             await connection
         except (asyncio.CancelledError, GeneratorExit):
             self.close()  # whatever still comes isn't wanted
@@ -168,11 +168,17 @@ class Line:
     ) -> Response:
         """Send a request on a connection that stands since now; `phases` are what that took."""
         self.connection = connection
-        response = connection.begin(request, wire, started, self._clock(), total_at)
+        response = self._begin(connection, request, wire, started, total_at)
         response.reused = False
         await connection
         response.connecting, response.tls = phases.connect // 1000, phases.tls // 1000
         response.settle(response.error, response.message)
+        return response
+
+    def _begin(self, connection: Connection, request: Request, wire: bytes, started: int, total_at: int) -> Response:
+        response = connection.begin(request, wire, started, self._clock(), total_at)
+        if request.content is not None and request.content.size:
+            connection.follow(request.content, request.patience)
         return response
 
     async def _turn(self) -> None:

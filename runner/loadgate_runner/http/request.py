@@ -6,6 +6,7 @@ from dataclasses import replace
 from loadgate import __version__
 from loadgate_runner.http.decode import OFFERED
 from loadgate_runner.http.settings import Options, Way
+from loadgate_runner.http.upload import Content
 from loadgate_runner.http.urls import Origin
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -15,6 +16,7 @@ _OF_CONTENT = frozenset({b"content-type", b"content-length", b"content-encoding"
 _NANOSECONDS = 1_000_000_000
 _LINE_ENDS = str.maketrans("\r\n\0", "   ")
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_EXPECTATION = b"Expect: 100-continue\r\n"
 _UNKNOWN = (b"", -1, 0)
 USER_AGENT = f"loadgate/{__version__}"
 
@@ -30,6 +32,7 @@ class Request:
         "_no_body",
         "_start",
         "body",
+        "content",
         "first_byte",
         "head_only",
         "headers",
@@ -42,6 +45,7 @@ class Request:
         "options",
         "origin",
         "path",
+        "patience",
         "plain",
         "total",
         "wire",
@@ -58,6 +62,8 @@ class Request:
         *,
         needs_head: bool,
         needs_body: bool,
+        content: Content | None = None,
+        patience: int = 0,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -73,7 +79,11 @@ class Request:
         self.idempotent = method in _IDEMPOTENT
         self.key = self.key_of(origin)
         self._start, self._lines = self._frame(origin)
-        self._no_body = b"Content-Length: 0\r\n" if method in _EXPECT_BODY else b""
+        self.content = content
+        """A body that goes out apart from its head; `Client.deliver` is the way to send it."""
+        self.patience = patience
+        """Nanoseconds for which such a body waits to be asked for; 0: it isn't."""
+        self._no_body = self._announcement(content)
         self.plain: tuple[bytes, int, int] = _UNKNOWN
         self.path = path or b"/"
         """Where a `send` goes that says no path."""
@@ -110,22 +120,36 @@ class Request:
             return start, lines
         return start + f"http://{origin.authority}".encode("ascii", "replace"), lines + proxy.line
 
+    def carrying(self, body: bytes) -> "Request":
+        """The same with a body of this time, which goes out apart from its head."""
+        return Request(
+            self.method, self.origin, None, self.headers, None, self.options,
+            needs_head=self.needs_head, needs_body=self.needs_body, content=Content(body), patience=self.patience,
+        )  # fmt: skip
+
+    def _announcement(self, content: Content | None) -> bytes:
+        """What a head that nothing stands behind says of the body."""
+        if content is None:
+            return b"Content-Length: 0\r\n" if self.method in _EXPECT_BODY else b""
+        return b"Content-Length: %d\r\n" % content.size + (_EXPECTATION if self.patience and content.size else b"")
+
     def redirected(self, as_get: bool, same_origin: bool, headers: bytes, body: bytes | None) -> "Request":  # noqa: FBT001  both positions are named at the only call
         """The request that a redirect asks for; `headers` and `body` are the dynamic parts of the one redirected.
 
         To another origin go neither credentials nor a `Host` and server name that were meant for the first.
         """
         headers = self.headers + headers
-        method, options = self.method, self.options
+        method, options, content = self.method, self.options, self.content
         body = self.body if body is None else body
         if as_get and method != "HEAD":
-            method, body, headers = "GET", None, _without(headers, _OF_CONTENT)
+            method, body, content, headers = "GET", None, None, _without(headers, _OF_CONTENT)
         if not same_origin:
             headers = _without(headers, _PRIVATE)
             options = replace(options, host=None, tls=options.tls._replace(server_name=None))
         return Request(
-            method, self.origin, None, headers, body, options, needs_head=self.needs_head, needs_body=self.needs_body
-        )
+            method, self.origin, None, headers, body, options, needs_head=self.needs_head, needs_body=self.needs_body,
+            content=content, patience=self.patience,
+        )  # fmt: skip
 
 
 def prepare(  # noqa: PLR0913  a request has these parts, all but three with a default
@@ -140,10 +164,12 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     needs_headers: bool = False,
     needs_body: bool = False,
     default_headers: bool = True,
+    patience: float = 0,
 ) -> Request:
     """Compile a request.
 
-    Without a `path`, each `send` says one. `headers` win over what would be sent by default (User-Agent, Accept,
+    Without a `path`, each `send` says one. With `patience` (seconds), its body waits so long to be asked for, and
+    `deliver` is the way to send it. `headers` win over what would be sent by default (User-Agent, Accept,
     Accept-Encoding, Content-Type); `Host` and `Content-Length` among them are ignored: the options and the body decide.
     Raises ValueError where the method or a header's name is none.
     """
@@ -160,10 +186,12 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
         origin,
         path,
         b"".join(lines),
-        body,
+        None if patience else body,
         options,
         needs_head=needs_headers or needs_body,
         needs_body=needs_body,
+        content=Content(body) if patience and body is not None else None,
+        patience=int(patience * _NANOSECONDS),
     )
 
 

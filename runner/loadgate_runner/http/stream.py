@@ -15,6 +15,7 @@ from loadgate_runner.http.dial import Dialer, Phases
 from loadgate_runner.http.failures import Failure, RequestFailed
 from loadgate_runner.http.headers import Headers
 from loadgate_runner.http.response import Response
+from loadgate_runner.http.upload import tell_of_the_last_byte
 
 if TYPE_CHECKING:
     from loadgate_runner.http.cookies import CookieJar
@@ -139,7 +140,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        tell_of_the_last_byte(self._transport)
         self._network.open_connections += 1
 
     def data_received(self, data: bytes) -> None:

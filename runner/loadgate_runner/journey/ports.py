@@ -38,6 +38,16 @@ class Sender(Protocol):
     ) -> Awaitable["Response"]:
         """Send a request; whatever the target does comes back as a response."""
 
+    def deliver(
+        self,
+        request: "Request",
+        path: bytes | None = None,
+        headers: bytes = b"",
+        body: bytes | None = None,
+        origin: "Origin | None" = None,
+    ) -> Awaitable["Response"]:
+        """The same where the body goes out apart from its head."""
+
     def opening(
         self, request: "Request", path: bytes | None = None, headers: bytes = b"", origin: "Origin | None" = None
     ) -> "Opening":

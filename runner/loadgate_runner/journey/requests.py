@@ -159,6 +159,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             needs_headers=needs.headers,
             needs_body=needs.body,
             default_headers=defaults is None,
+            patience=call.patience,
         )
     except ValueError as error:
         raise JourneyError(f"request {call.label!r}: {error}") from error
@@ -184,6 +185,8 @@ def _sender(parts: Parts, body: Piece | None) -> Send:
     """Return the cheapest closure for what changes."""
     prepared, make_path, make_headers = parts.prepared, parts.make_path, parts.make_headers
     make_body = body if callable(body) else None
+    if prepared.content is not None or prepared.patience:
+        return _delivering(parts, make_body)
     if parts.address.locate is not None:
         return _anywhere(parts, parts.address.locate, make_body)
     if make_headers is None and make_body is None:
@@ -217,6 +220,21 @@ def _anywhere(
         )
 
     return send
+
+
+def _delivering(parts: Parts, make_body: Callable[[State], bytes] | None) -> Send:
+    """Return what sends a body that goes out apart from its head."""
+    prepared, make_headers, authorize = parts.prepared, parts.make_headers, parts.authorize
+    make_path, locate = parts.make_path, parts.address.locate
+
+    def deliver(state: State) -> Awaitable[Response]:
+        origin, path = locate(state) if locate else (prepared.origin, make_path(state) if make_path else None)
+        headers = make_headers(state) if make_headers else b""
+        if authorize is not None and origin == prepared.origin:
+            headers += authorize(state)
+        return state.client.deliver(prepared, path, headers, make_body(state) if make_body else None, origin)
+
+    return deliver
 
 
 def header_pieces(headers: Mapping[str, str], scope: Scope) -> tuple[list[tuple[str, str]], list[Piece]]:

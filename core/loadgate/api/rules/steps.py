@@ -169,12 +169,27 @@ def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None
 
 def _check_request(findings: Findings, request: Node, scope: Scope) -> None:
     findings.one_of(request, BODIES, required=False)
+    _check_expectation(findings, request)
     for part in request["multipart"].each():
         findings.one_of(part, ("value", "file"))
         scope.check(findings, part["value"])
         for field in ("name", "filename", "contentType"):
             check_fixed(findings, part[field])
             check_line(findings, part[field])
+
+
+def _check_expectation(findings: Findings, request: Node) -> None:
+    """Find a wait for an answer about a body that isn't there, or for no time."""
+    wait = request["expectContinue"]
+    if "expectContinue" not in request:
+        return
+    if not any(body in request for body in BODIES):
+        findings.add(wait, "holds a body back, and there is none", f"give one of {', '.join(BODIES)}, or leave it out")
+    if wait.given and seconds(wait) == 0:
+        findings.add(wait, "must be more than 0s", "expectContinue: 1s")
+    for name, value in request["headers"].entries():
+        if name.lower() == "expect":
+            findings.add(value, "is what expectContinue sends", "keep one of the two")
 
 
 def _check_graphql(findings: Findings, call: Node, _scope: Scope) -> None:

@@ -43,6 +43,8 @@ _REMEMBERED: Final = 100  # streams that are over, of one VU
 _STREAMS: Final = 100  # at once, until the peer says how many (Go's client does the same)
 _UNSENT: Final = 262_144  # bytes of bodies that wait for the kernel
 _UNTAKEN: Final = 1_048_576  # bytes of all kinds that the peer doesn't take
+_CONTINUE: Final = 100
+_NANOSECONDS: Final = 1_000_000_000
 _ANSWERS: Final = 4  # frames without content that a peer may well send for one of ours: windows, a ping
 
 
@@ -235,7 +237,8 @@ class Connection:
         if exchange is None:
             return
         try:
-            exchange.headed(event.headers, now)
+            if exchange.headed(event.headers, now) == _CONTINUE and exchange.held is not None:
+                self._let_go(exchange)
         except Malformed as fault:
             exchange.response.first = exchange.response.first or now
             self._reset(exchange, ErrorCodes.PROTOCOL_ERROR)
@@ -251,7 +254,7 @@ class Connection:
         exchange = self._exchanges.get(stream)
         if exchange is None:
             return
-        if exchange.left:
+        if exchange.unsent:
             self._reset(exchange)  # answered before it had all of the request, which is whole (RFC 9113, 8.1)
         else:
             del self._exchanges[stream]
@@ -263,7 +266,7 @@ class Connection:
     def _on_reset(self, event: StreamReset, now: int) -> None:
         exchange = self._exchanges.pop(event.stream_id, None)
         if exchange is not None:
-            exchange.left = memoryview(b"")
+            exchange.leave_off()
             whose = "the peer" if event.remote_reset else "we"
             exchange.end(now, Failure.RESET, f"{whose} reset the stream: {_name(event.error_code)}")
 
@@ -278,7 +281,7 @@ class Connection:
         refused += self._queue
         self._queue.clear()
         for exchange in refused:
-            exchange.left = memoryview(b"")
+            exchange.leave_off()
             exchange.response.sent = exchange.response.first = 0
             exchange.end(now, Failure.RESET, self._why)
 
@@ -305,21 +308,34 @@ class Connection:
         fields, end = self._place.fields_of(response.request, wire)
         exchange.left = memoryview(wire)[end:]
         exchange.wire = b""
-        self._machine.send_headers(exchange.stream, fields, end_stream=not exchange.left)
+        request = response.request
+        if request.content is not None and request.content.size:
+            exchange.pieces = request.content.pieces()
+        self._machine.send_headers(exchange.stream, fields, end_stream=not exchange.unsent)
         self._exchanges[exchange.stream] = exchange
         response.began = response.sent_at = now
-        exchange.line.watch(min(now + response.request.first_byte, exchange.total_at))
+        first_byte = exchange.total_at if exchange.pieces is not None else now + request.first_byte
+        exchange.line.watch(min(first_byte, exchange.total_at))
         self._meter.grant(_ANSWERS)
         self._collect(exchange)
-        if exchange.left:
+        if exchange.unsent and request.patience:
+            exchange.held = self._loop.call_later(request.patience / _NANOSECONDS, self._let_go, exchange)
+        elif exchange.unsent:
             self._uploads.append(exchange)
             self._upload()
+
+    def _let_go(self, exchange: Exchange) -> None:
+        """Send a body that was held back: the peer wants it, or has been waited for long enough."""
+        exchange.let_go()
+        self._uploads.append(exchange)
+        self._upload()
 
     def _upload(self) -> None:
         """Send of each body in turn a frame, until windows or the kernel take no more (RFC 9113, 5.2)."""
         blocked = 0
         while blocked < len(self._uploads) and not self._full and sum(map(len, self._out)) < _UNSENT:
             exchange = self._uploads.popleft()
+            exchange.refill()
             if not exchange.left:
                 continue
             room = min(self._machine.local_flow_control_window(exchange.stream), LARGEST, len(exchange.left))
@@ -329,11 +345,13 @@ class Connection:
                 continue
             blocked = 0
             piece, exchange.left = exchange.left[:room], exchange.left[room:]
-            self._machine.send_data(exchange.stream, piece, end_stream=not exchange.left)
+            self._machine.send_data(exchange.stream, piece, end_stream=not exchange.unsent)
             self._meter.grant(_ANSWERS)
             self._collect(exchange)
-            if exchange.left:
+            if exchange.unsent:
                 self._uploads.append(exchange)
+            elif exchange.pieces is not None and not exchange.response.first:
+                exchange.line.watch(min(self._clock() + exchange.response.request.first_byte, exchange.total_at))
 
     def _collect(self, exchange: Exchange | None = None) -> None:
         """Take what h2 has to send, and send it at the end of the loop's turn."""
@@ -380,7 +398,7 @@ class Connection:
     def _reset(self, exchange: Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         """End a stream on our side."""
         del self._exchanges[exchange.stream]
-        exchange.left = memoryview(b"")
+        exchange.leave_off()
         with suppress(H2Error):  # it may be over already
             self._machine.reset_stream(exchange.stream, code)
         self._collect()

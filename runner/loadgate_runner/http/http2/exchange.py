@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from loadgate_runner.http.line import Line
     from loadgate_runner.http.request import Request
     from loadgate_runner.http.settings import Limits
+    from loadgate_runner.http.upload import Pieces
 
 _FINAL = 200
+_NOTHING = memoryview(b"")
 
 
 class Exchange:
@@ -29,9 +31,11 @@ class Exchange:
         "_limits",
         "_size",
         "connection",
+        "held",
         "left",
         "line",
         "over",
+        "pieces",
         "response",
         "stream",
         "total_at",
@@ -44,8 +48,12 @@ class Exchange:
         self.total_at = total_at
         self.stream = 0
         self.connection: Connection | None = None
-        self.left = memoryview(b"")
-        """Of the body, what is still to be sent."""
+        self.left = _NOTHING
+        """Of the body, or of a piece of it, what is still to be sent."""
+        self.pieces: Pieces | None = None
+        """The rest of a body that isn't kept whole."""
+        self.held: asyncio.TimerHandle | None = None
+        """Until the peer asks for the body, or has been waited for long enough."""
         self.over: asyncio.Future[None] = line.network.loop.create_future()
         self._limits: Limits = line.network.limits
         self._heads = 0
@@ -61,18 +69,40 @@ class Exchange:
         response.truncated = response.plain = False
         response.reused = True
 
-    def headed(self, fields: Fields, now: int) -> None:
-        """A head came: the answer's, or an interim one. Raises Malformed."""
+    @property
+    def unsent(self) -> bool:
+        """Whether some of the body is still to be sent."""
+        return bool(self.left) or (self.pieces is not None and self.pieces.left > 0)
+
+    def refill(self) -> None:
+        """Have the next piece of the body at hand, where there is one."""
+        if not self.left and self.pieces is not None:
+            self.left = memoryview(self.pieces.take())
+
+    def let_go(self) -> None:
+        """The body is held back no longer."""
+        if self.held is not None:
+            self.held.cancel()
+            self.held = None
+
+    def leave_off(self) -> None:
+        """Send no more of the body."""
+        self.left, self.pieces = _NOTHING, None
+        self.let_go()
+
+    def headed(self, fields: Fields, now: int) -> int:
+        """A head came, with the status that this gives: the answer's, or an interim one. Raises Malformed."""
         response = self.response
         status, head = answer_head(fields)
         self._heads += len(head)
         if self._heads > self._limits.head:
             raise Malformed(f"its head is larger than {self._limits.head} bytes")
-        if not response.first:
+        if not response.first and (status >= _FINAL or not self.unsent):
             response.first = now
             self.line.watch(self.total_at)  # the first byte is there, the last one has until then
         if status >= _FINAL:
             response.status, response.head = status, head
+        return status
 
     def came(self, data: bytes) -> None:
         """A piece of the body: counted, and kept up to the limit where someone looks."""
@@ -87,6 +117,7 @@ class Exchange:
         response = self.response
         if self.over.done():
             return
+        self.leave_off()
         response.ended = now
         if response.request.needs_body:
             response.body, response.size = bytes(self._kept), self._size
