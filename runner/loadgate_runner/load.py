@@ -27,7 +27,7 @@ from loadgate_runner.journey import (
     redacted,
     run_block,
 )
-from loadgate_runner.journey.credentials import tokens_of
+from loadgate_runner.journey.credentials import signer_of, tokens_of
 from loadgate_runner.kernel_timer import best_timer
 from loadgate_runner.limits import descriptor_fault
 from loadgate_runner.maker import ArmError, LoadError, Reading, View
@@ -110,6 +110,7 @@ class Load:
         self._check_files()
         try:
             self._tokens = self._context.tokens = tokens_of(self._plan, self._context, self._network)
+            self._context.signer = signer_of(self._plan, self._context, time.time)
         except JourneyError as error:
             raise ArmError(f"target: {error}") from error
         ready = await self._compile()

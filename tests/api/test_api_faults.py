@@ -15,6 +15,12 @@ STEPS = (*JOURNEY, "steps")
 LOGIN = (*STEPS, 0)
 ARRIVALS = ("spec", "scenarios", 1)
 STEP = "spec.scenarios[0].steps[0]"
+AWS = {
+    "region": "eu-central-1",
+    "service": "execute-api",
+    "accessKeyId": "AKID",
+    "secretAccessKey": "${secret.password}",
+}
 
 
 def faults_of(validate, raw):
@@ -323,7 +329,52 @@ MEANINGS = [
         "can't be reached by a proxy",
         "keep one of",
     ),
-    (("spec", "target", "auth"), {}, "spec.target.auth.oauth2", "is missing", ""),
+    (("spec", "target", "auth"), {}, "spec.target.auth", "needs one of oauth2, awsSigV4", ""),
+    (
+        ("spec", "target", "auth"),
+        {
+            "awsSigV4": AWS,
+            "oauth2": {"tokenUrl": "http://idp/t", "clientId": "a", "clientSecret": "${secret.password}"},
+        },
+        "spec.target.auth",
+        "has oauth2 and awsSigV4",
+        "keep one of",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"awsSigV4": {**AWS, "secretAccessKey": "hush"}},
+        "spec.target.auth.awsSigV4.secretAccessKey",
+        "must not be written out",
+        "${secret.NAME}",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"awsSigV4": {**AWS, "sessionToken": "hush"}},
+        "spec.target.auth.awsSigV4.sessionToken",
+        "must not be written out",
+        "${secret.NAME}",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"awsSigV4": {**AWS, "accessKeyId": "${vu.id}"}},
+        "spec.target.auth.awsSigV4.accessKeyId",
+        "may hold ${secret.NAME} only",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"awsSigV4": {**AWS, "region": "EU Central"}},
+        "spec.target.auth.awsSigV4.region",
+        "must be lower-case letters",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"awsSigV4": {**AWS, "payload": "unsigned"}},
+        "spec.target.auth.awsSigV4.payload",
+        "'execute-api' wants bodies to be signed",
+        "payload: signed",
+    ),
     (
         ("spec", "target", "auth"),
         {"oauth2": {"tokenUrl": "http://idp/t", "clientId": "a"}},
@@ -1079,3 +1130,28 @@ def test_only_a_grpc_call_has_a_status_by_name():
     put(raw, STEPS, [{"request": {"url": "/"}, "check": {"status": "OK"}}])
     messages = [fault.message for fault in faults_of(validate_loadtest, raw)]
     assert "only a gRPC call has such a status" in messages
+
+
+@pytest.mark.parametrize(
+    ("call", "headers", "faulty"),
+    [
+        ({}, {}, True),
+        ({"url": "http://A:80"}, {}, True),
+        ({"url": "http://a:81"}, {}, False),
+        ({"url": "grpcs://a"}, {}, False),
+        ({"url": "HTTP://a"}, {}, True),
+        ({"url": "http://other"}, {}, False),
+        ({"auth": {"none": True}}, {}, False),
+        ({"metadata": {"authorization": "x"}}, {}, False),
+        ({}, {"Authorization": "x"}, False),
+    ],
+)
+def test_a_grpc_call_to_the_target_is_not_signed(call, headers, faulty):
+    """Its library puts the request together: such a call says by itself who it is, or that it is nobody."""
+    raw = loadtest()
+    put(raw, ("spec", "target"), {"url": "http://a", "headers": headers, "auth": {"awsSigV4": AWS}})
+    put(raw, (*STEPS, 1), {"grpc": {"method": "a.B/C", **call}})
+    found = [fault for fault in faults_of(validate_loadtest, raw) if "can't be authenticated" in fault.message]
+    assert [(fault.path, fault.hint) for fault in found] == (
+        [("spec.scenarios[0].steps[1].grpc", "auth: {none: true}")] if faulty else []
+    )

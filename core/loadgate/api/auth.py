@@ -6,10 +6,16 @@ from pydantic import Field
 
 from .base import Model
 from .cel import exactly_one, rule, validated
-from .names import OAuthScope, ShortText, Text, Url
+from .names import AwsName, OAuthScope, ShortText, Text, Url
 
 STEP_AUTHS = ("basic", "bearer", "none")
 """What a step's `auth` can be."""
+
+TARGET_AUTHS = ("oauth2", "awsSigV4")
+"""What a target's `auth` can be."""
+
+UNSIGNED_PAYLOADS = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts", "vpc-lattice-svcs"})
+"""Services of AWS that take a signature which isn't over the body."""
 
 
 class Basic(Model):
@@ -66,8 +72,36 @@ class OAuth2(Model):
     """The API that the token is for, where the server asks for it."""
 
 
+class AwsSigV4(Model):
+    """Whose signature requests carry, and for which service of AWS. Texts may hold `${secret.NAME}`."""
+
+    model_config = validated(
+        rule(
+            f"!has(self.payload) || self.payload == 'signed' || self.service in {sorted(UNSIGNED_PAYLOADS)}",
+            f"payload: unsigned is taken by {', '.join(sorted(UNSIGNED_PAYLOADS))} only",
+        ),
+    )
+
+    region: AwsName
+    """The service's region, like `eu-central-1`."""
+    service: AwsName
+    """The service's name in signatures: `execute-api`, `lambda`, `s3`, `es`, and so on."""
+    access_key_id: Text
+    """The access key's id."""
+    secret_access_key: Text
+    """The secret of the access key: `${secret.NAME}`."""
+    session_token: Text | None = None
+    """The session's token, which temporary credentials have: `${secret.NAME}`."""
+    payload: Literal["signed", "unsigned"] = "signed"
+    """Whether the body is signed too. Hashing a large one costs CPU, and S3 takes requests without that over https."""
+
+
 class TargetAuth(Model):
     """How requests to the target say who they are."""
 
-    oauth2: OAuth2
+    model_config = validated(exactly_one(*TARGET_AUTHS))
+
+    oauth2: OAuth2 | None = None
     """A bearer token that is fetched before the load, shared by all virtual users, and renewed ahead of its expiry."""
+    aws_sig_v4: AwsSigV4 | None = None
+    """AWS's Signature Version 4: each request is signed anew."""

@@ -87,6 +87,9 @@ ImageName = Annotated[str, StringConstraints(pattern=_IMAGE, max_length=512)]
 OAuthScope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=256)]
 """One scope of OAuth 2.0 (RFC 6749, 3.3)."""
 
+AwsName = Annotated[str, StringConstraints(pattern=_LABEL, min_length=1, max_length=63)]
+"""A region of AWS, or a service's name in signatures."""
+
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=URL_PATTERN)]
 """A whole http or https URL."""
 

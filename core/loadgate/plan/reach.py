@@ -54,7 +54,7 @@ def _urls(test: LoadTest) -> Iterator[tuple[Path, str]]:
     yield ("spec", "target", "url"), spec.target.url
     if spec.target.proxy:
         yield ("spec", "target", "proxy", "url"), spec.target.proxy.url
-    if spec.target.auth:
+    if spec.target.auth and spec.target.auth.oauth2:
         yield ("spec", "target", "auth", "oauth2", "tokenUrl"), spec.target.auth.oauth2.token_url
     blocks: list[tuple[Path, list[Step]]] = [
         (("spec", name, "steps"), block.steps)

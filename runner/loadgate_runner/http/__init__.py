@@ -41,7 +41,7 @@ from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.headers import Headers
 from loadgate_runner.http.listen import MEDIA_TYPE, Wish, listen
 from loadgate_runner.http.network import Network
-from loadgate_runner.http.request import Request, header_line, prepare
+from loadgate_runner.http.request import Request, Signer, header_line, prepare
 from loadgate_runner.http.response import Response
 from loadgate_runner.http.settings import TLS, Dns, Keeping, Limits, Options, Protocol, Proxy, Timeouts
 from loadgate_runner.http.shortage import Shortage
@@ -78,6 +78,7 @@ __all__ = [
     "Request",
     "Response",
     "Shortage",
+    "Signer",
     "Socket",
     "Sources",
     "Timeouts",

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from loadgate import __version__
 from loadgate_runner.http.decode import OFFERED
@@ -19,6 +20,24 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 _EXPECTATION = b"Expect: 100-continue\r\n"
 _UNKNOWN = (b"", -1, 0)
 USER_AGENT = f"loadgate/{__version__}"
+
+
+class Signer(Protocol):
+    """Says whose a request is by what is computed over it, each time that it is sent."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where signed requests go: no other origin gets to see a signature."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether a 401 may be answered with the same request, signed anew."""
+
+    def sign(self, method: str, host: str, path: bytes, headers: bytes, body: bytes | None) -> tuple[bytes, bytes]:
+        """Return the path as it is to be sent, and the header lines that come behind the given ones."""
+
+    def challenged(self, head: bytes, wire: bytes) -> bool:
+        """Take a 401's head in; say whether the request, which was sent as `wire`, would now be signed otherwise."""
 
 
 class Request:
@@ -47,6 +66,7 @@ class Request:
         "path",
         "patience",
         "plain",
+        "signer",
         "total",
         "wire",
     )
@@ -76,6 +96,7 @@ class Request:
         self.first_byte = int(options.timeouts.first_byte * _NANOSECONDS)
         self.total = int(options.timeouts.total * _NANOSECONDS)
         self.head_only = method == "HEAD"
+        self.signer: Signer | None = None
         self.idempotent = method in _IDEMPOTENT
         self.key = self.key_of(origin)
         self._start, self._lines = self._frame(origin)
@@ -122,10 +143,7 @@ class Request:
 
     def carrying(self, body: bytes) -> "Request":
         """The same with a body of this time, which goes out apart from its head."""
-        return Request(
-            self.method, self.origin, None, self.headers, None, self.options,
-            needs_head=self.needs_head, needs_body=self.needs_body, content=Content(body), patience=self.patience,
-        )  # fmt: skip
+        return self._like(self.method, self.headers, None, self.options, Content(body))
 
     def _announcement(self, content: Content | None) -> bytes:
         """What a head that nothing stands behind says of the body."""
@@ -146,9 +164,61 @@ class Request:
         if not same_origin:
             headers = _without(headers, _PRIVATE)
             options = replace(options, host=None, tls=options.tls._replace(server_name=None))
+        return self._like(method, headers, body, options, content)
+
+    def _like(
+        self, method: str, headers: bytes, body: bytes | None, options: Options, content: Content | None
+    ) -> "Request":
         return Request(
             method, self.origin, None, headers, body, options, needs_head=self.needs_head, needs_body=self.needs_body,
             content=content, patience=self.patience,
+        )  # fmt: skip
+
+
+class Signed(Request):
+    """One that is signed each time that it goes to the signer's origin: none of its bytes are known before."""
+
+    __slots__ = ("_by",)
+
+    def __init__(  # noqa: PLR0913, PLR0917  as above
+        self,
+        method: str,
+        origin: Origin,
+        path: bytes | None,
+        headers: bytes,
+        body: bytes | None,
+        options: Options,
+        signer: Signer,
+        *,
+        needs_head: bool,
+        needs_body: bool,
+        content: Content | None = None,
+        patience: int = 0,
+    ) -> None:
+        super().__init__(
+            method, origin, None, headers, body, options, needs_head=needs_head, needs_body=needs_body,
+            content=content, patience=patience,
+        )  # fmt: skip
+        self.path = path or b"/"
+        self._by = self.signer = signer
+
+    def compose(
+        self, origin: Origin, path: bytes, headers: bytes = b"", body: bytes | None = None, cookies: bytes = b""
+    ) -> bytes:
+        """The same, signed."""
+        if origin == self._by.origin:
+            host = self.options.host or origin.authority
+            signed = self.content.whole if self.content is not None else self.body if body is None else body
+            path, lines = self._by.sign(self.method, host, path, self.headers + headers, signed)
+            headers += lines
+        return super().compose(origin, path, headers, body, cookies)
+
+    def _like(
+        self, method: str, headers: bytes, body: bytes | None, options: Options, content: Content | None
+    ) -> Request:
+        return Signed(
+            method, self.origin, None, headers, body, options, self._by,
+            needs_head=self.needs_head, needs_body=self.needs_body, content=content, patience=self.patience,
         )  # fmt: skip
 
 
@@ -165,6 +235,7 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     needs_body: bool = False,
     default_headers: bool = True,
     patience: float = 0,
+    signer: Signer | None = None,
 ) -> Request:
     """Compile a request.
 
@@ -181,18 +252,12 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     defaults = _default_headers(options, content_type) if default_headers else _content_type(content_type)
     lines = [header_line(name, value) for name, value in defaults if name.lower() not in names]
     lines += [header_line(name, value) for name, value in given]
-    return Request(
-        method,
-        origin,
-        path,
-        b"".join(lines),
-        None if patience else body,
-        options,
-        needs_head=needs_headers or needs_body,
-        needs_body=needs_body,
-        content=Content(body) if patience and body is not None else None,
-        patience=int(patience * _NANOSECONDS),
-    )
+    parts = (method, origin, path, b"".join(lines), None if patience else body, options)
+    needs_head, content = needs_headers or needs_body, Content(body) if patience and body is not None else None
+    wait = int(patience * _NANOSECONDS)
+    if signer is None:
+        return Request(*parts, needs_head=needs_head, needs_body=needs_body, content=content, patience=wait)
+    return Signed(*parts, signer, needs_head=needs_head, needs_body=needs_body, content=content, patience=wait)
 
 
 def header_line(name: str, value: str) -> bytes:

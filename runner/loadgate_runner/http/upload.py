@@ -22,6 +22,11 @@ class Content:
         self._parts = parts
         self.size = sum(map(len, parts))
 
+    @property
+    def whole(self) -> bytes:
+        """All of it at once, for what has to be computed over it."""
+        return b"".join(self._parts)
+
     def pieces(self) -> "Pieces":
         """The body from its beginning."""
         return Pieces(self._parts, self.size)

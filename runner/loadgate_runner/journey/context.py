@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgate.plan.document import Plan, PlanData
+    from loadgate_runner.http import Signer
 
     from .ports import Bearer, Clock, Recorder, Sender, Sleep
     from .rows import Row, Rows
@@ -41,6 +42,8 @@ class Context:
     """Rows of data files that another process has read for us, by the source's name."""
     tokens: Bearer | None = None
     """The target's token, where its `auth` asks for one."""
+    signer: Signer | None = None
+    """What signs requests to the target, where its `auth` asks for that."""
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What steps of all scenarios may share."""
     _sources: dict[str, Source] = field(default_factory=dict)

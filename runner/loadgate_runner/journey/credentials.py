@@ -1,4 +1,4 @@
-"""The target's `auth` made ready: its texts resolved, and where its token comes from."""
+"""The target's `auth` made ready: its texts resolved, where its token comes from, and what signs requests."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from loadgate_runner.http.oauth2 import Grant, TokenEndpoint
+from loadgate_runner.http.sigv4 import Credentials, SigV4
 from loadgate_runner.http.tokens import Tokens
 
 from . import secrets
 from .scope import Scope
-from .target import load
+from .target import load, place
 from .templates import fold, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadgate.api.auth import OAuth2
     from loadgate.plan.document import Plan
-    from loadgate_runner.http import Network
+    from loadgate_runner.http import Network, Signer
 
     from .context import Context
 
@@ -26,7 +29,7 @@ def tokens_of(plan: Plan, context: Context, network: Network) -> Tokens | None:
 
     The token endpoint is reached as the target is (`proxy`), and its certificate judged so (`tls.verify`, `tls.ca`).
     """
-    if plan.target.auth is None:
+    if plan.target.auth is None or plan.target.auth.oauth2 is None:
         return None
     known = secrets.load(plan.secrets, context.environ)
     scope = Scope(context.run, context.runner_index, "", known)
@@ -38,16 +41,36 @@ def tokens_of(plan: Plan, context: Context, network: Network) -> Tokens | None:
 
 def grant_of(oauth2: OAuth2, scope: Scope) -> Grant:
     """Return what a token is asked for with."""
-
-    def text(template: str | None) -> str:
-        return "".join(part for part in fold(parse(template or ""), scope) if isinstance(part, str))
-
     return Grant(
         url=oauth2.token_url,
-        client=text(oauth2.client_id),
-        secret=text(oauth2.client_secret),
+        client=_text(oauth2.client_id, scope),
+        secret=_text(oauth2.client_secret, scope),
         in_body=oauth2.client_auth == "body",
-        refresh=text(oauth2.refresh_token),
+        refresh=_text(oauth2.refresh_token, scope),
         scopes=tuple(oauth2.scopes),
-        audience=text(oauth2.audience),
+        audience=_text(oauth2.audience, scope),
     )
+
+
+def signer_of(plan: Plan, context: Context, now: Callable[[], float]) -> Signer | None:
+    """Return what signs requests to the target; None where nothing does. Raises JourneyError.
+
+    `now` gives seconds since 1970, for signatures that hold for a time.
+    """
+    auth = plan.target.auth
+    if auth is None or auth.aws_sig_v4 is None:
+        return None
+    scope = Scope(context.run, context.runner_index, "", secrets.load(plan.secrets, context.environ))
+    aws = auth.aws_sig_v4
+    return SigV4(
+        place(plan.target.url)[0],
+        Credentials(*(_text(text, scope) for text in (aws.access_key_id, aws.secret_access_key, aws.session_token))),
+        region=aws.region,
+        service=aws.service,
+        now=now,
+        unsigned_body=aws.payload == "unsigned",
+    )
+
+
+def _text(template: str | None, scope: Scope) -> str:
+    return "".join(part for part in fold(parse(template or ""), scope) if isinstance(part, str))

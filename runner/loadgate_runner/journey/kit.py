@@ -39,7 +39,7 @@ from .values import text_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from loadgate_runner.http import Origin, Response
+    from loadgate_runner.http import Origin, Response, Signer
     from loadgate_runner.http import Request as Prepared
 
     from .ports import CheckSeries, RequestSeries, Tags, TraceSeries
@@ -65,8 +65,10 @@ class Kit:
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
         self._trace_series: dict[str, TraceSeries] = {}
-        self.tokens = None if "authorization" in map(str.lower, shop.target.headers) else shop.tokens
+        alike = "authorization" in map(str.lower, shop.target.headers)
+        self.tokens = None if alike else shop.tokens
         """What requests carry to the target that don't say by themselves who they are."""
+        self._signer = None if alike else shop.signer
         self._tracing = None if TRACE_HEADER in map(str.lower, shop.target.headers) else shop.tracing
         self._tests: dict[str, list[tuple[str, Test]]] = {}
         self._accepted: dict[Any, frozenset[int]] = {}
@@ -146,13 +148,14 @@ class Kit:
         if auth:
             given["Authorization"] = bearer(auth) if isinstance(auth, str) else basic(*auth)
         names = frozenset(map(str.lower, given))
-        prepared, more = self._prepare(method, content_type, names, timeout)
+        bare = auth is None and "authorization" not in names
+        prepared, more = self._prepare(method, content_type, names, timeout, self._signer if bare else None)
         lines = more if isinstance(more, bytes) else more(state)
         if given:
             lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
         if self._tracing is not None and TRACE_HEADER not in names:
             lines += self._tracing.line(state)
-        if self.tokens is not None and auth is None and "authorization" not in names and origin == prepared.origin:
+        if self.tokens is not None and bare and origin == prepared.origin:
             lines += self.tokens.line
         return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
 
@@ -166,17 +169,27 @@ class Kit:
             raise ValueFault(str(error)) from error
 
     def _prepare(
-        self, method: str, content_type: str | None, given: frozenset[str], timeout: str | float | None
+        self,
+        method: str,
+        content_type: str | None,
+        given: frozenset[str],
+        timeout: str | float | None,
+        signer: Signer | None,
     ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
         """Return what requests of one shape share, and the target's headers that change each time."""
         return _kept(
             self._prepared,
-            (method, content_type, given, timeout),
-            lambda: self._prepare_anew(method, content_type, given, timeout),
+            (method, content_type, given, timeout, signer is None),
+            lambda: self._prepare_anew(method, content_type, given, timeout, signer),
         )
 
     def _prepare_anew(
-        self, method: str, content_type: str | None, given: frozenset[str], timeout: str | float | None
+        self,
+        method: str,
+        content_type: str | None,
+        given: frozenset[str],
+        timeout: str | float | None,
+        signer: Signer | None,
     ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
         target = self.shop.target
         options = target.options
@@ -195,6 +208,7 @@ class Kit:
             needs_headers=True,
             needs_body=True,
             default_headers=defaults is None,
+            signer=signer,
         )
         return prepared, join(changing)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from loadgate.api.references import ConfigMapSource
     from loadgate.api.steps import Call, Request
     from loadgate.api.steps import Part as FormPart
-    from loadgate_runner.http import Opening, Response
+    from loadgate_runner.http import Opening, Response, Signer
 
     from .ports import Bearer
     from .scope import Scope
@@ -160,6 +160,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             needs_body=needs.body,
             default_headers=defaults is None,
             patience=call.patience,
+            signer=signer_of(call, shop) if address.locate or address.origin == target.origin else None,
         )
     except ValueError as error:
         raise JourneyError(f"request {call.label!r}: {error}") from error
@@ -258,8 +259,16 @@ def tracing_of(call: Call, shop: Workshop) -> Tracing | None:
 
 def tokens_of(call: Call, shop: Workshop) -> Bearer | None:
     """Return the token that a call carries to the target; None where it says by itself who it is."""
-    own = call.auth is not None or "authorization" in map(str.lower, (*call.headers, *shop.target.headers))
-    return None if own else shop.tokens
+    return None if _says_who(call, shop) else shop.tokens
+
+
+def signer_of(call: Call, shop: Workshop) -> Signer | None:
+    """Return what signs a call to the target; None where it says by itself who it is."""
+    return None if _says_who(call, shop) else shop.signer
+
+
+def _says_who(call: Call, shop: Workshop) -> bool:
+    return call.auth is not None or "authorization" in map(str.lower, (*call.headers, *shop.target.headers))
 
 
 def _authorizer(call: Call, shop: Workshop) -> Callable[[State], bytes] | None:

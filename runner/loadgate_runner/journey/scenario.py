@@ -129,5 +129,6 @@ def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags:
     )
     where = target.load(plan.target, context.files, context.environ)
     return Workshop(
-        scope, where, context.files, recorder, context.sleep, tags, tokens=context.tokens, kept=context.kept
-    )
+        scope, where, context.files, recorder, context.sleep, tags,
+        tokens=context.tokens, signer=context.signer, kept=context.kept,
+    )  # fmt: skip

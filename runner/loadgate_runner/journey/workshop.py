@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from loadgate_runner.http import Signer
+
     from .ports import Bearer, Recorder, Sender, Sleep, Tags
     from .scope import Scope
     from .target import Target
@@ -33,6 +35,8 @@ class Workshop:
     """None: no request is traced."""
     tokens: Bearer | None = None
     """What requests to the target carry that say nothing else of who they are."""
+    signer: Signer | None = None
+    """What signs these same requests, in place of a token."""
     preparations: list[Preparation] = field(default_factory=list)
     """What steps have to do before they are done for the first time, collected as they are compiled."""
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from loadgate.api.auth import TARGET_AUTHS, UNSIGNED_PAYLOADS
 from loadgate.api.grammar import template
 
 from .findings import Findings, Node
@@ -10,10 +11,27 @@ from .scope import Scope
 
 _REFERENCE: Final = "write ${secret.NAME}, and declare NAME in spec.secrets"
 
+_SHOWN: Final = 40
+
 
 def check_target_auth(findings: Findings, auth: Node, scope: Scope) -> None:
     """Find what is wrong with how requests to the target say who they are."""
-    oauth2 = auth["oauth2"]
+    if auth.given:
+        findings.one_of(auth, TARGET_AUTHS)
+    _check_oauth2(findings, auth["oauth2"], scope)
+    _check_sigv4(findings, auth["awsSigV4"], scope)
+
+
+def _check_sigv4(findings: Findings, aws: Node, scope: Scope) -> None:
+    _check_known(findings, aws["accessKeyId"], scope)
+    for field in ("secretAccessKey", "sessionToken"):
+        _check_secret(findings, aws[field], scope)
+    service = aws["service"].text
+    if aws["payload"].value == "unsigned" and service is not None and service not in UNSIGNED_PAYLOADS:
+        findings.add(aws["payload"], f"{service[:_SHOWN]!r} wants bodies to be signed", "payload: signed")
+
+
+def _check_oauth2(findings: Findings, oauth2: Node, scope: Scope) -> None:
     check_whole_url(findings, oauth2["tokenUrl"])
     for field in ("clientId", "audience"):
         _check_known(findings, oauth2[field], scope)

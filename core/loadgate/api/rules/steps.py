@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from loadgate.api.auth import STEP_AUTHS
+from loadgate.api.auth import STEP_AUTHS, TARGET_AUTHS
 from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.noproxy import NoProxy
@@ -106,6 +106,29 @@ def check_ways(findings: Findings, spec: Node, blocks: list[Node]) -> None:
         return
     for host in sorted({host for host in hosts if not without.covers(host)}):
         findings.add(proxy, f"gRPC calls to {host[:64]!r} don't go through a proxy", "list the host in noProxy")
+
+
+def check_signing(findings: Findings, spec: Node, blocks: list[Node]) -> None:
+    """Find gRPC calls to the target that would have to be signed: their library puts the requests together."""
+    auth = spec["target"]["auth"]
+    kinds = [kind for kind in TARGET_AUTHS if kind != "oauth2" and kind in auth]
+    if not kinds or _authorizes(spec["target"]["headers"]):
+        return
+    target = spec["target"]["url"].text or ""
+    for kind, call in (found for block in blocks for found in calls_in(block)):
+        own = "auth" in call or _authorizes(call["metadata"])
+        there = _origin(grpc_url(call["url"].text or "") or target) == _origin(target)
+        if kind == "grpc" and there and not own:
+            findings.add(call, f"a gRPC call can't be authenticated by the target's {kinds[0]}", "auth: {none: true}")
+
+
+def _authorizes(headers: Node) -> bool:
+    return any(name.lower() == "authorization" for name, _ in headers.entries())
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.lower().partition("://")
+    return f"{scheme}://{rest.partition('/')[0].removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
 def _grpc_urls(spec: Node, blocks: list[Node]) -> list[str]:
