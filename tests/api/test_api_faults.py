@@ -39,6 +39,13 @@ def test_a_good_manifest_has_no_fault():
 
 
 SHAPES = [
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "file": {"path": "/data/../x"}},
+        f"{STEP}.request.file.path",
+        "an absolute path",
+        "",
+    ),
     ((*LOGIN, "request", "query"), {"x": ["a", {}]}, f"{STEP}.request.query.x", "must be a text, a number", ""),
     # (where, what, the fault's path, a part of its message, a part of its hint)
     (("spec", "target"), ..., "spec.target", "is missing", "Where the load goes"),
@@ -191,6 +198,21 @@ SHAPES = [
 ]
 
 MEANINGS = [
+    ((*LOGIN, "request"), {"url": "/x", "file": {}}, f"{STEP}.request.file", "needs one of configMapKeyRef, path", ""),
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "file": {"path": "/a", "configMapKeyRef": {"name": "a", "key": "b"}}},
+        f"{STEP}.request.file",
+        "has configMapKeyRef and path",
+        "",
+    ),
+    (
+        (*LOGIN, "request"),
+        {"url": "/x", "multipart": [{"name": "a", "file": {}}]},
+        f"{STEP}.request.multipart[0].file",
+        "needs one of configMapKeyRef, path",
+        "",
+    ),
     (
         (*LOGIN, "request"),
         {"url": "/x", "expectContinue": "1s"},

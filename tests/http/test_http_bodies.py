@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgate_runner.http import Part, basic, bearer, form_body, json_body, multipart_body, multipart_bytes, text_body
+from loadgate_runner.http import Part, basic, bearer, form_body, json_body, multipart_body, multipart_content, text_body
 
 NAMES = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters='"\\%\x7f'), min_size=1, max_size=9
@@ -48,7 +48,7 @@ def test_a_multipart_body_reads_back_as_it_was(parts):
 @pytest.mark.parametrize("evil", ['a"b', "a\r\nX: y", 'a"; filename="x'])
 def test_a_name_cannot_break_out_of_its_head(evil):
     """Quotes and line ends in names and types are encoded as browsers do."""
-    body = multipart_bytes([Part(evil, b"v", evil, evil)], "b")
+    body = multipart_content([Part(evil, b"v", evil, evil)], "b")
     head = body.partition(b"\r\n\r\n")[0]
     assert head.count(b"\r\n") == 2
     assert head.count(b'"') == 4

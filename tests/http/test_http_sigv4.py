@@ -9,7 +9,7 @@ from http_peers import read_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgate_runner.http import Client, Options, locate, prepare
+from loadgate_runner.http import Client, Content, Options, StoredFile, locate, prepare
 from loadgate_runner.http.sigv4 import Credentials, SigV4
 
 SUITE = {"key_id": "AKIDEXAMPLE", "secret": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
@@ -287,3 +287,23 @@ async def test_a_body_that_waits_to_be_asked_for_is_signed(serve, client):
         method, path, headers, came = received(peer.requests[-1])
         assert came == (body or b"prepared")
         assert authorization(headers) == signs.agreed(method, path, headers, came)
+
+
+async def test_a_file_is_signed_as_its_bytes_would_be(tmp_path, serve, client):
+    """The signature is over all of the file, which is read for it once and as it is sent."""
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(250)) * 1200)
+
+    async def handler(peer, reader, writer):
+        while head := (await reader.readuntil(b"\r\n\r\n")):
+            peer.requests.append(head + await reader.readexactly(300_000))
+            writer.write(OK)
+
+    peer = await serve(handler)
+    signs = local(peer)
+    request = prepare("PUT", peer.origin, b"/a", body=Content(StoredFile(path)), signer=signs.signer)
+    response = await client.deliver(request)
+    assert (response.status, response.error) == (200, None)
+    method, path, headers, came = received(peer.requests[-1])
+    assert came == bytes(range(250)) * 1200
+    assert authorization(headers) == signs.agreed(method, path, headers, came)

@@ -324,3 +324,40 @@ async def test_a_body_that_does_not_wait_goes_with_its_head():
     bench = Bench.steps({"request": {"method": "POST", "url": "/x", "text": "hello"}})
     await bench.vu.iterate(0)
     assert (bench.client.apart, bench.client.sent[0].prepared.content) == (0, None)
+
+
+@pytest.mark.parametrize("where", ["configMapKeyRef", "path"])
+async def test_a_large_file_is_opened_once_and_read_as_it_is_sent(files, where):
+    """With the type that its name says, for all steps that send it; a small one by its path is bytes as ever."""
+    large = files / "assets" / "large.mp4"
+    large.write_bytes(b"x" * (256 << 10))
+    source = reference("large.mp4") if where == "configMapKeyRef" else {"path": str(large)}
+    request = {"url": "/", "method": "PUT", "file": source}
+    small = {"url": "/", "method": "PUT", "file": {"path": str(files / "assets" / "blob")}}
+    bench = Bench.steps({"request": request}, {"request": request}, {"request": small}, tmp_path=files)
+    await bench.vu.iterate(0)
+    first, _, little = bench.client.sent
+    assert bench.client.apart == 2
+    assert first.prepared.content.size == 256 << 10
+    assert bench.client.sent[1].prepared.content.pieces().take() == b"x" * 65536
+    assert first.header("Content-Type") == ["video/mp4"]
+    assert (little.body, little.prepared.content) == (b"\0\1", None)
+
+
+@pytest.mark.parametrize("value", ["fixed", "v${setup.n}"])
+async def test_a_form_with_a_large_file_goes_apart(files, value):
+    """What of the form is made each time stands between the same pieces of the file."""
+    large = files / "assets" / "large"
+    large.write_bytes(b"x" * (256 << 10))
+    parts = [{"name": "field", "value": value}, {"name": "up", "file": {"path": str(large)}}]
+    request = {"url": "/", "method": "POST", "multipart": parts}
+    bench = Bench.steps({"request": request}, **VARIABLES)
+    await bench.vu.iterate(0)
+    (sent,) = bench.client.sent
+    content = sent.body or sent.prepared.content
+    pieces = content.pieces()
+    body = b"".join(iter(pieces.take, b""))
+    assert pieces.left == 0
+    assert content.size == len(body)
+    assert b'name="field"\r\n\r\n' + value.replace("${setup.n}", "5").encode() + b"\r\n" in body
+    assert b'name="up"; filename="large"\r\nContent-Type: application/octet-stream\r\n\r\nxxx' in body

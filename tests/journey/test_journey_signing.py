@@ -164,3 +164,16 @@ async def test_what_a_signature_lacks_is_said_before_any_load():
     assert signer_of(plan_of(request()), context, lambda: 0.0) is None
     with pytest.raises(JourneyError, match="no value in the environment for secret"):
         signer_of(plan, context, lambda: 0.0)
+
+
+@pytest.mark.parametrize(("value", "refused"), [("fixed", False), ("${vu.id}", True)])
+def test_a_form_with_a_large_file_is_signed_where_it_is_the_same_each_time(value, refused, tmp_path):
+    """Its signature is over the file too; one that is made anew each time would have to read it before each request."""
+    (tmp_path / "large").write_bytes(b"x" * (256 << 10))
+    parts = [{"name": "a", "value": value}, {"name": "b", "file": {"path": str(tmp_path / "large")}}]
+    step = request(method="POST", multipart=parts)
+    if not refused:
+        Bench.steps(step, signer=FakeSigner())
+        return
+    with pytest.raises(JourneyError, match="can't be signed"):
+        Bench.steps(step, signer=FakeSigner())

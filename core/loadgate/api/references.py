@@ -1,7 +1,8 @@
 """How a resource names what is kept elsewhere: a key of a ConfigMap or of a Secret in its own namespace."""
 
 from .base import Model
-from .names import Key, ObjectName
+from .cel import exactly_one, validated
+from .names import Key, MountPath, ObjectName
 
 
 class KeyRef(Model):
@@ -18,6 +19,17 @@ class ConfigMapSource(Model):
 
     config_map_key_ref: KeyRef
     """The ConfigMap and the key in it."""
+
+
+class FileSource(Model):
+    """A file's contents."""
+
+    model_config = validated(exactly_one("configMapKeyRef", "path"))
+
+    config_map_key_ref: KeyRef | None = None
+    """The ConfigMap and the key in it."""
+    path: MountPath | None = None
+    """The file's path in the runner, such as one on a volume that `runners.volumeMounts` has there."""
 
 
 class SecretSource(Model):

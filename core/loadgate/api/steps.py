@@ -11,7 +11,7 @@ from .cel import at_least_one, at_most_one, exactly_one, rule, validated
 from .grammar import matcher
 from .grammar.status import GRPC_OK, describe_status
 from .names import Body, GRPCMethod, Headers, ShortText, Tags, Text, VariableName
-from .references import ConfigMapSource
+from .references import ConfigMapSource, FileSource
 from .scalars import OPEN_VALUE, GivenMatcher, MatcherValue, OpenObject, QueryValue, StatusValue, ThinkText
 from .target import Timeouts
 from .units import Duration
@@ -43,10 +43,10 @@ class Part(Model):
     """The form field's name."""
     value: Body | None = None
     """The field's text; may hold `${...}`."""
-    file: ConfigMapSource | None = None
-    """A file's contents."""
+    file: FileSource | None = None
+    """A file's contents. Large ones are read as they are sent."""
     filename: ShortText | None = None
-    """The file name to send; the key's when left out."""
+    """The file name to send; the file's own when left out."""
     content_type: ShortText | None = None
     """The part's content type; guessed from the file name when left out."""
 
@@ -125,8 +125,8 @@ class Request(Call):
     """A body that is sent as `multipart/form-data`."""
     text: Body | None = None
     """A body that is sent as it is, as UTF-8; may hold `${...}`."""
-    file: ConfigMapSource | None = None
-    """A body that is a file's contents, byte by byte."""
+    file: FileSource | None = None
+    """A body that is a file's contents, byte by byte. Large ones are read as they are sent."""
     expect_continue: Duration | None = None
     """Send `Expect: 100-continue`, and the body only once the target asks for it, or hasn't answered for this long."""
     max_redirects: Annotated[int, Field(ge=0, le=50)] | None = None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from loadgate.api.data import DataSource
     from loadgate.api.loadtest import LoadTest
-    from loadgate.api.references import ConfigMapSource, KeyRef
+    from loadgate.api.references import ConfigMapSource, FileSource, KeyRef
     from loadgate.api.scenarios import Scenario, Stage
     from loadgate.api.steps import Step
     from loadgate.api.target import Connection, Proxy, Target, Timeouts
@@ -133,10 +133,13 @@ def config_map_refs(test: LoadTest) -> Iterator[KeyRef]:
 
 def _step_refs(steps: Iterable[Step]) -> Iterator[KeyRef]:
     for _, step in walk(steps):
-        files = [step.graphql.file] if step.graphql else [step.grpc.protoset] if step.grpc else []
+        files: list[ConfigMapSource | FileSource | None] = [
+            step.graphql.file if step.graphql else None,
+            step.grpc.protoset if step.grpc else None,
+        ]
         if step.request:
             files += [step.request.file, *(part.file for part in step.request.multipart or [])]
-        yield from (file.config_map_key_ref for file in files if file)
+        yield from (file.config_map_key_ref for file in files if file and file.config_map_key_ref)
 
 
 def _scenarios(scenarios: list[Scenario], runners: int) -> Iterator[PlanScenario]:

@@ -27,13 +27,14 @@ from loadgate_runner.http.bodies import (
     form_body,
     json_body,
     multipart_body,
-    multipart_bytes,
+    multipart_content,
     multipart_type,
     new_boundary,
     text_body,
 )
 from loadgate_runner.http.client import Client
 from loadgate_runner.http.connect import Sources
+from loadgate_runner.http.content import Content, StoredFile, Unreadable
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.events import Event
 from loadgate_runner.http.failures import ANSWERED, Failure
@@ -59,6 +60,7 @@ __all__ = [
     "TEXT",
     "TLS",
     "Client",
+    "Content",
     "CookieJar",
     "Dns",
     "Event",
@@ -81,7 +83,9 @@ __all__ = [
     "Signer",
     "Socket",
     "Sources",
+    "StoredFile",
     "Timeouts",
+    "Unreadable",
     "Wish",
     "basic",
     "bearer",
@@ -95,7 +99,7 @@ __all__ = [
     "listen",
     "locate",
     "multipart_body",
-    "multipart_bytes",
+    "multipart_content",
     "multipart_type",
     "new_boundary",
     "prepare",

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from loadgate_runner.http.content import Content, StoredFile
 from loadgate_runner.http.urls import encode_query
 
 JSON = "application/json"
@@ -20,7 +21,7 @@ class Part:
     """One part of a multipart form: a field, or a file where it has a `filename`."""
 
     name: str
-    value: bytes
+    value: bytes | StoredFile
     filename: str | None = None
     content_type: str | None = None
 
@@ -40,10 +41,10 @@ def form_body(pairs: Iterable[tuple[str, str]]) -> tuple[str, bytes]:
     return FORM, encode_query(pairs)
 
 
-def multipart_body(parts: Iterable[Part], boundary: str | None = None) -> tuple[str, bytes]:
+def multipart_body(parts: Iterable[Part], boundary: str | None = None) -> tuple[str, bytes | Content]:
     """A form with files. Without a boundary, a random one is made."""
     boundary = boundary or new_boundary()
-    return multipart_type(boundary), multipart_bytes(parts, boundary)
+    return multipart_type(boundary), multipart_content(parts, boundary)
 
 
 def new_boundary() -> str:
@@ -56,11 +57,15 @@ def multipart_type(boundary: str) -> str:
     return f"multipart/form-data; boundary={boundary}"
 
 
-def multipart_bytes(parts: Iterable[Part], boundary: str) -> bytes:
-    """The parts with their heads (RFC 7578), between boundaries."""
+def multipart_content(parts: Iterable[Part], boundary: str) -> bytes | Content:
+    """The parts with their heads (RFC 7578), between boundaries: bytes where all that they hold is in memory."""
     delimiter = b"--" + boundary.encode("ascii")
-    lines = [line for part in parts for line in (delimiter, *_part_head(part), b"", part.value)]
-    return b"\r\n".join([*lines, delimiter + b"--", b""])
+    pieces: list[bytes | StoredFile] = []
+    for part in parts:
+        pieces += [b"\r\n".join((delimiter, *_part_head(part), b"", b"")), part.value, b"\r\n"]
+    pieces.append(delimiter + b"--\r\n")
+    held = [piece for piece in pieces if isinstance(piece, bytes)]
+    return b"".join(held) if len(held) == len(pieces) else Content(*pieces)
 
 
 def _part_head(part: Part) -> Iterable[bytes]:

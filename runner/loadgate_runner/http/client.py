@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from loadgate_runner.http.content import Content
 from loadgate_runner.http.cookies import CookieJar
 from loadgate_runner.http.decode import Undecodable, decode
 from loadgate_runner.http.failures import Failure
@@ -126,14 +127,14 @@ class Client:
         request: Request,
         path: bytes | None = None,
         headers: bytes = b"",
-        body: bytes | None = None,
+        body: bytes | Content | None = None,
         origin: Origin | None = None,
     ) -> "Awaitable[Response]":
         """As `send`, for a request whose body goes out apart from its head (`Request.content`)."""
         started = self._clock()
         origin, path = origin or request.origin, path or request.path
         if body is not None:
-            request = request.carrying(body)
+            request = request.carrying(Content(body) if isinstance(body, bytes) else body)
         cookies = self.cookies.line(origin, path) if self.cookies.size else b""
         wire = request.compose(origin, path, headers, None, cookies)
         key = request.key_of(origin)

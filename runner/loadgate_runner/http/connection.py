@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from loadgate_runner.http.content import Content
 from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import Headers, final_head
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
-from loadgate_runner.http.upload import Content, Upload, tell_of_the_last_byte
+from loadgate_runner.http.upload import Upload, tell_of_the_last_byte
 from loadgate_runner.http.waiter import Waiter
 
 if TYPE_CHECKING:

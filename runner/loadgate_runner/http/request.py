@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from loadgate import __version__
+from loadgate_runner.http.content import Content
 from loadgate_runner.http.decode import OFFERED
 from loadgate_runner.http.settings import Options, Way
-from loadgate_runner.http.upload import Content
 from loadgate_runner.http.urls import Origin
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -33,7 +33,9 @@ class Signer(Protocol):
     def answers(self) -> bool:
         """Whether a 401 may be answered with the same request, signed anew."""
 
-    def sign(self, method: str, host: str, path: bytes, headers: bytes, body: bytes | None) -> tuple[bytes, bytes]:
+    def sign(
+        self, method: str, host: str, path: bytes, headers: bytes, body: bytes | Content | None
+    ) -> tuple[bytes, bytes]:
         """Return the path as it is to be sent, and the header lines that come behind the given ones."""
 
     def challenged(self, head: bytes, wire: bytes) -> bool:
@@ -141,9 +143,9 @@ class Request:
             return start, lines
         return start + f"http://{origin.authority}".encode("ascii", "replace"), lines + proxy.line
 
-    def carrying(self, body: bytes) -> "Request":
+    def carrying(self, content: Content) -> "Request":
         """The same with a body of this time, which goes out apart from its head."""
-        return self._like(self.method, self.headers, None, self.options, Content(body))
+        return self._like(self.method, self.headers, None, self.options, content)
 
     def _announcement(self, content: Content | None) -> bytes:
         """What a head that nothing stands behind says of the body."""
@@ -208,7 +210,7 @@ class Signed(Request):
         """The same, signed."""
         if origin == self._by.origin:
             host = self.options.host or origin.authority
-            signed = self.content.whole if self.content is not None else self.body if body is None else body
+            signed = self.content or (self.body if body is None else body)
             path, lines = self._by.sign(self.method, host, path, self.headers + headers, signed)
             headers += lines
         return super().compose(origin, path, headers, body, cookies)
@@ -229,7 +231,7 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     *,
     headers: Iterable[tuple[str, str]] = (),
     content_type: str | None = None,
-    body: bytes | None = None,
+    body: bytes | Content | None = None,
     options: Options | None = None,
     needs_headers: bool = False,
     needs_body: bool = False,
@@ -239,9 +241,10 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
 ) -> Request:
     """Compile a request.
 
-    Without a `path`, each `send` says one. With `patience` (seconds), its body waits so long to be asked for, and
-    `deliver` is the way to send it. `headers` win over what would be sent by default (User-Agent, Accept,
-    Accept-Encoding, Content-Type); `Host` and `Content-Length` among them are ignored: the options and the body decide.
+    Without a `path`, each `send` says one. With `patience` (seconds), the body waits so long to be asked for; then, and
+    where it is a Content, `deliver` is the way to send the request. `headers` win over what would be sent by default
+    (User-Agent, Accept, Accept-Encoding, Content-Type); `Host` and `Content-Length` among them are ignored: the options
+    and the body decide.
     Raises ValueError where the method or a header's name is none.
     """
     options = options or Options()
@@ -252,12 +255,13 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     defaults = _default_headers(options, content_type) if default_headers else _content_type(content_type)
     lines = [header_line(name, value) for name, value in defaults if name.lower() not in names]
     lines += [header_line(name, value) for name, value in given]
-    parts = (method, origin, path, b"".join(lines), None if patience else body, options)
-    needs_head, content = needs_headers or needs_body, Content(body) if patience and body is not None else None
-    wait = int(patience * _NANOSECONDS)
+    apart = Content(body) if patience and isinstance(body, bytes) else body if isinstance(body, Content) else None
+    together = body if isinstance(body, bytes) and not patience else None
+    parts = (method, origin, path, b"".join(lines), together, options)
+    needs_head, wait = needs_headers or needs_body, int(patience * _NANOSECONDS)
     if signer is None:
-        return Request(*parts, needs_head=needs_head, needs_body=needs_body, content=content, patience=wait)
-    return Signed(*parts, signer, needs_head=needs_head, needs_body=needs_body, content=content, patience=wait)
+        return Request(*parts, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait)
+    return Signed(*parts, signer, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait)
 
 
 def header_line(name: str, value: str) -> bytes:

@@ -15,6 +15,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from loadgate_runner.http.content import Content
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,13 +75,15 @@ class SigV4:
         self._day = self._stamp = self._scope = ""
         self._key = b""
 
-    def sign(self, method: str, host: str, path: bytes, headers: bytes, body: bytes | None) -> tuple[bytes, bytes]:
+    def sign(
+        self, method: str, host: str, path: bytes, headers: bytes, body: bytes | Content | None
+    ) -> tuple[bytes, bytes]:
         """Return the path in the encoding that is signed, and the header lines that sign the request."""
         second = int(self._now())
         if second != self._second:
             self._set_time(second)
         sent, path_signed, query_signed = spelled(path, once=self._once)
-        body_hash = _UNSIGNED if self._unsigned else sha256(body).hexdigest() if body else _EMPTY
+        body_hash = _UNSIGNED if self._unsigned else _hash(body)
         own = self._own_headers(body_hash)
         signed = sorted([("host", host), *own, *signed_headers(headers)])
         names = ";".join([name for name, _ in signed])
@@ -148,6 +152,12 @@ def signed_headers(headers: bytes) -> tuple[tuple[str, str], ...]:
         if name in _SIGNED or name.startswith("x-amz-"):
             found[name] = f"{found[name]},{value}" if name in found else value
     return tuple(found.items())
+
+
+def _hash(body: bytes | Content | None) -> str:
+    if isinstance(body, Content):
+        return body.digest
+    return sha256(body).hexdigest() if body else _EMPTY
 
 
 def _encoded(part: bytes) -> str:

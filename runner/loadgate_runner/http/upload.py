@@ -3,58 +3,14 @@ says that it will (RFC 9110, 10.1.1).
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from loadgate_runner.http.content import Content, Unreadable
+from loadgate_runner.http.failures import Failure
 
 if TYPE_CHECKING:
     from loadgate_runner.http.connection import Connection
     from loadgate_runner.http.response import Response
-
-PIECE: Final = 65_536
-"""Bytes that are handed to the kernel at once: of each body under way, no more is in our memory."""
-
-
-class Content:
-    """A body whose length is known; the same for all requests that carry it."""
-
-    __slots__ = ("_parts", "size")
-
-    def __init__(self, *parts: bytes) -> None:
-        self._parts = parts
-        self.size = sum(map(len, parts))
-
-    @property
-    def whole(self) -> bytes:
-        """All of it at once, for what has to be computed over it."""
-        return b"".join(self._parts)
-
-    def pieces(self) -> "Pieces":
-        """The body from its beginning."""
-        return Pieces(self._parts, self.size)
-
-
-class Pieces:
-    """What of a body is still to be sent; `left` is how many bytes that is."""
-
-    __slots__ = ("_at", "_parts", "left")
-
-    def __init__(self, parts: tuple[bytes, ...], size: int) -> None:
-        self._parts = list(reversed(parts))
-        self._at = 0
-        self.left = size
-
-    def take(self, most: int = PIECE) -> bytes:
-        """The next bytes, at most so many; none at the end."""
-        while self._parts:
-            part = self._parts[-1]
-            piece = part[self._at : self._at + most]
-            self._at += len(piece)
-            if self._at == len(part):
-                self._parts.pop()
-                self._at = 0
-            if piece:
-                self.left -= len(piece)
-                return piece
-        return b""
 
 
 class Upload:
@@ -118,7 +74,11 @@ class Upload:
     def _send(self) -> None:
         if self._stopped or self._full or self._transport.is_closing():
             return
-        piece = self._pieces.take()
+        try:
+            piece = self._pieces.take()
+        except Unreadable as fault:
+            self._connection.fail(Failure.BODY, str(fault))
+            return
         if piece:
             self._response.sent += len(piece)
             self._transport.write(piece)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from loadgate_runner.http import StoredFile, Unreadable
+
 from .errors import Exhausted, JourneyError
 from .rows import Row, Rows
 
@@ -94,6 +96,19 @@ def read_json(path: Path) -> Rows:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise JourneyError(f"{path.name} is no array of objects")
     return Rows.of_objects(rows)
+
+
+STREAMED_FROM: Final = 256 << 10
+"""Bytes from which on a file isn't kept in memory to be sent, but read each time: fewer fit what the kernel takes."""
+
+
+def open_file(path: Path) -> bytes | StoredFile:
+    """Open a file to be sent, of any size. Raises JourneyError."""
+    try:
+        file = StoredFile(path)
+    except Unreadable as error:
+        raise JourneyError(str(error)) from error
+    return file if file.size >= STREAMED_FROM else read_file(path)
 
 
 def read_file(path: Path) -> bytes:

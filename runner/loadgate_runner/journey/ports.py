@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from loadgate_runner.http import CookieJar, Opening, Origin, Request, Response
+    from loadgate_runner.http import Content, CookieJar, Opening, Origin, Request, Response
     from loadgate_runner.http.network import Closing
 
 Tags = tuple[tuple[str, str], ...]
@@ -43,7 +43,7 @@ class Sender(Protocol):
         request: "Request",
         path: bytes | None = None,
         headers: bytes = b"",
-        body: bytes | None = None,
+        body: "bytes | Content | None" = None,
         origin: "Origin | None" = None,
     ) -> Awaitable["Response"]:
         """The same where the body goes out apart from its head."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from loadgate_runner.http import (
     BINARY,
     FORM,
     JSON,
     TEXT,
+    Content,
     Part,
+    StoredFile,
+    Unreadable,
     basic,
     header_line,
     multipart_body,
-    multipart_bytes,
+    multipart_content,
     multipart_type,
     new_boundary,
     prepare,
@@ -24,7 +28,7 @@ from loadgate_runner.http import (
 from loadgate_runner.http.request import USER_AGENT
 from loadgate_runner.http.request import Request as Prepared
 
-from .data import read_file
+from .data import open_file
 from .errors import JourneyError
 from .state import State
 from .templates import Piece, compile_text, fold, join, json_pieces, parse, pieces
@@ -33,10 +37,9 @@ from .urls import Address, compile_address, form_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from loadgate.api.auth import Basic
-    from loadgate.api.references import ConfigMapSource
+    from loadgate.api.references import FileSource
     from loadgate.api.steps import Call, Request
     from loadgate.api.steps import Part as FormPart
     from loadgate_runner.http import Opening, Response, Signer
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from .workshop import Workshop
 
 Send = Callable[[State], Awaitable["Response"]]
+Sendable = Piece | Content | Callable[[State], bytes | Content]
+"""A body, or what makes one each time."""
 Open = Callable[[State], "Opening"]
 
 _DEFAULTS: Final = {"user-agent": USER_AGENT, "accept": "*/*"}
@@ -65,11 +70,16 @@ class Needs:
 
 def compile_request(request: Request, needs: Needs, shop: Workshop) -> Send:
     """Return what sends the request for a virtual user."""
-    return compile_sending(request, *compile_body(request, shop.scope, shop.files), needs, shop)
+    return compile_sending(request, *compile_body(request, shop), needs, shop)
 
 
 def compile_sending(  # noqa: PLR0913, PLR0917 - the parts of a request
-    call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None = None
+    call: Call,
+    content_type: str | None,
+    body: Sendable | None,
+    needs: Needs,
+    shop: Workshop,
+    accept: str | None = None,
 ) -> Send:
     """Return what sends a call's body over HTTP; `accept` is the header of that name, unless the call has one."""
     return _sender(_prepare(call, content_type, body, needs, shop, accept), body)
@@ -124,7 +134,7 @@ class Parts:
 
 
 def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
-    call: Call, content_type: str | None, body: Piece | None, needs: Needs, shop: Workshop, accept: str | None
+    call: Call, content_type: str | None, body: Sendable | None, needs: Needs, shop: Workshop, accept: str | None
 ) -> Parts:
     """Return a call's parts."""
     target, scope = shop.target, shop.scope
@@ -154,7 +164,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             address.path if isinstance(address.path, bytes) and address.locate is None else None,
             headers=[*fixed, *(defaults or ())],
             content_type=None if "content-type" in names else content_type,
-            body=body if isinstance(body, bytes) else None,
+            body=None if callable(body) else body,
             options=target.options_for(call),
             needs_headers=needs.headers,
             needs_body=needs.body,
@@ -162,13 +172,16 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             patience=call.patience,
             signer=signer_of(call, shop) if address.locate or address.origin == target.origin else None,
         )
-    except ValueError as error:
+        if prepared.signer is not None and prepared.content is not None:
+            _ = prepared.content.digest  # before the load, since a large file takes its time
+    except (ValueError, Unreadable) as error:
         raise JourneyError(f"request {call.label!r}: {error}") from error
     return Parts(prepared, address, join(changing), authorize)
 
 
-def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | None, Piece | None]:
+def compile_body(request: Request, shop: Workshop) -> tuple[str | None, Sendable | None]:
     """Return a body with its content type; (None, None) without one."""
+    scope = shop.scope
     if "json_" in request.model_fields_set:
         return JSON, join(json_pieces(request.json_, scope))
     if request.form is not None:
@@ -176,18 +189,21 @@ def compile_body(request: Request, scope: Scope, files: Path) -> tuple[str | Non
     if request.text is not None:
         return TEXT, join(pieces(parse(request.text), scope, _utf8))
     if request.file is not None:
-        return _type_of(request.file), read_file(_path(request.file, files))
+        held = _held(request.file, shop)
+        return _type_of(request.file), held if isinstance(held, bytes) else Content(held)
     if request.multipart is not None:
-        return _multipart(request.multipart, scope, files)
+        return _multipart(request.multipart, shop)
     return None, None
 
 
-def _sender(parts: Parts, body: Piece | None) -> Send:
+def _sender(parts: Parts, body: Sendable | None) -> Send:
     """Return the cheapest closure for what changes."""
     prepared, make_path, make_headers = parts.prepared, parts.make_path, parts.make_headers
-    make_body = body if callable(body) else None
-    if prepared.content is not None or prepared.patience:
-        return _delivering(parts, make_body)
+    if isinstance(body, Assembly) and prepared.signer is not None:
+        raise JourneyError("a form with a large file that is made anew each time can't be signed: leave out its ${…}")
+    if prepared.content is not None or prepared.patience or isinstance(body, Assembly):
+        return _delivering(parts, body if callable(body) else None)
+    make_body = cast("Callable[[State], bytes]", body) if callable(body) else None
     if parts.address.locate is not None:
         return _anywhere(parts, parts.address.locate, make_body)
     if make_headers is None and make_body is None:
@@ -223,7 +239,7 @@ def _anywhere(
     return send
 
 
-def _delivering(parts: Parts, make_body: Callable[[State], bytes] | None) -> Send:
+def _delivering(parts: Parts, make_body: Callable[[State], bytes | Content] | None) -> Send:
     """Return what sends a body that goes out apart from its head."""
     prepared, make_headers, authorize = parts.prepared, parts.make_headers, parts.authorize
     make_path, locate = parts.make_path, parts.address.locate
@@ -305,46 +321,62 @@ def _basic(auth: Basic, scope: Scope) -> str | Callable[[State], bytes]:
     return lambda state: line + basic(make_user(state), make_password(state)).encode() + b"\r\n"
 
 
-def _multipart(parts: list[FormPart], scope: Scope, files: Path) -> tuple[str, Piece]:
+class Assembly:
+    """What makes a form each time, of which some is in files."""
+
+    __slots__ = ("_boundary", "_parts")
+
+    def __init__(self, parts: list[tuple[Part, Piece | StoredFile]], boundary: str) -> None:
+        self._parts = parts
+        self._boundary = boundary
+
+    def __call__(self, state: State) -> bytes | Content:
+        """The form of now."""
+        return multipart_content(_filled(self._parts, state), self._boundary)
+
+
+def _multipart(parts: list[FormPart], shop: Workshop) -> tuple[str, Sendable]:
     boundary = new_boundary()
-    made = [(_form_part(part), _part_value(part, scope, files)) for part in parts]
+    made = [(_form_part(part), _part_value(part, shop)) for part in parts]
+    if not any(callable(value) for _, value in made):
+        return multipart_body([replace(part, value=value) for part, value in made if not callable(value)], boundary)
+    if any(isinstance(value, StoredFile) for _, value in made):
+        return multipart_type(boundary), Assembly(made, boundary)
+    return multipart_type(boundary), lambda state: multipart_content(_filled(made, state), boundary)
 
-    def body(state: State) -> bytes:
-        return multipart_bytes(
-            [
-                Part(part.name, value if isinstance(value, bytes) else value(state), part.filename, part.content_type)
-                for part, value in made
-            ],
-            boundary,
-        )
 
-    if any(not isinstance(value, bytes) for _, value in made):
-        return multipart_type(boundary), body
-    return multipart_body(
-        [Part(part.name, value, part.filename, part.content_type) for part, value in made if isinstance(value, bytes)],
-        boundary,
-    )
+def _filled(parts: list[tuple[Part, Piece | StoredFile]], state: State) -> list[Part]:
+    return [replace(part, value=value(state) if callable(value) else value) for part, value in parts]
 
 
 def _form_part(part: FormPart) -> Part:
     if part.file is None:
         return Part(part.name, b"", part.filename, part.content_type)
-    key = part.file.config_map_key_ref.key
-    return Part(part.name, b"", part.filename or key, part.content_type or _type_of(part.file))
+    name = _path(part.file, Path()).name
+    return Part(part.name, b"", part.filename or name, part.content_type or _type_of(part.file))
 
 
-def _part_value(part: FormPart, scope: Scope, files: Path) -> Piece:
+def _part_value(part: FormPart, shop: Workshop) -> Piece | StoredFile:
     if part.file is not None:
-        return read_file(_path(part.file, files))
-    return join(pieces(parse(part.value or ""), scope, _utf8))
+        return _held(part.file, shop)
+    return join(pieces(parse(part.value or ""), shop.scope, _utf8))
 
 
-def _path(source: ConfigMapSource, files: Path) -> Path:
-    return files / source.config_map_key_ref.name / source.config_map_key_ref.key
+def _held(source: FileSource, shop: Workshop) -> bytes | StoredFile:
+    """A file's contents, opened once for all steps that send it."""
+    path = _path(source, shop.files)
+    if ("file", path) not in shop.kept:
+        shop.kept["file", path] = open_file(path)
+    return cast("bytes | StoredFile", shop.kept["file", path])
 
 
-def _type_of(source: ConfigMapSource) -> str:
-    return mimetypes.guess_type(source.config_map_key_ref.key)[0] or BINARY
+def _path(source: FileSource, files: Path) -> Path:
+    ref = source.config_map_key_ref
+    return files / ref.name / ref.key if ref else Path(source.path or "")
+
+
+def _type_of(source: FileSource) -> str:
+    return mimetypes.guess_type(_path(source, Path()).name)[0] or BINARY
 
 
 def _utf8(text: str) -> bytes:

@@ -193,12 +193,19 @@ def _check_call(findings: Findings, kind: str, call: Node, scope: Scope) -> None
 def _check_request(findings: Findings, request: Node, scope: Scope) -> None:
     findings.one_of(request, BODIES, required=False)
     _check_expectation(findings, request)
+    _check_file(findings, request["file"])
     for part in request["multipart"].each():
         findings.one_of(part, ("value", "file"))
         scope.check(findings, part["value"])
         for field in ("name", "filename", "contentType"):
             check_fixed(findings, part[field])
             check_line(findings, part[field])
+        _check_file(findings, part["file"])
+
+
+def _check_file(findings: Findings, file: Node) -> None:
+    if file.given:
+        findings.one_of(file, ("configMapKeyRef", "path"))
 
 
 def _check_expectation(findings: Findings, request: Node) -> None:

@@ -27,6 +27,7 @@ from h2.exceptions import H2Error, NoAvailableStreamIDError
 from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
 
+from loadgate_runner.http.content import Unreadable
 from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.http2.exchange import Exchange
 from loadgate_runner.http.http2.fields import Malformed
@@ -335,7 +336,7 @@ class Connection:
         blocked = 0
         while blocked < len(self._uploads) and not self._full and sum(map(len, self._out)) < _UNSENT:
             exchange = self._uploads.popleft()
-            exchange.refill()
+            self._refill(exchange)
             if not exchange.left:
                 continue
             room = min(self._machine.local_flow_control_window(exchange.stream), LARGEST, len(exchange.left))
@@ -352,6 +353,15 @@ class Connection:
                 self._uploads.append(exchange)
             elif exchange.pieces is not None and not exchange.response.first:
                 exchange.line.watch(min(self._clock() + exchange.response.request.first_byte, exchange.total_at))
+
+    def _refill(self, exchange: Exchange) -> None:
+        try:
+            exchange.refill()
+        except Unreadable as fault:
+            now = self._clock()
+            self._reset(exchange)
+            exchange.end(now, Failure.BODY, str(fault))
+            self._done(now)
 
     def _collect(self, exchange: Exchange | None = None) -> None:
         """Take what h2 has to send, and send it at the end of the loop's turn."""

@@ -9,11 +9,11 @@ from loadgate_runner.http.response import Response
 if TYPE_CHECKING:
     import asyncio
 
+    from loadgate_runner.http.content import Pieces
     from loadgate_runner.http.http2.connection import Connection
     from loadgate_runner.http.line import Line
     from loadgate_runner.http.request import Request
     from loadgate_runner.http.settings import Limits
-    from loadgate_runner.http.upload import Pieces
 
 _FINAL = 200
 _NOTHING = memoryview(b"")
