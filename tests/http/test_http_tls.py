@@ -1,9 +1,11 @@
 """TLS with real handshakes: who is trusted, who we are, what a failure is called, and what it took."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import trustme
+from http_peers import pump
 
 from loadgate_runner.http import TLS, Failure, Options, Origin, Timeouts, prepare, tls_fault
 
@@ -117,6 +119,25 @@ async def test_a_handshake_that_stalls_times_out(serve, trusting, client):
     assert response.error is Failure.TIMEOUT
     assert "TLS" in response.message
     assert 49_000 <= response.tls < 2_000_000
+
+
+async def test_a_handshake_that_broke_off_leaves_no_session(answers, serve, server_tls, trusting, client):
+    """The next connection begins anew, and isn't called a failure of TLS for what the one before it lacked."""
+    peer = await answers(OK, tls=server_tls("127.0.0.1"))
+
+    async def fickle(front, reader, writer):
+        if front.connections > 1:
+            inner, outer = await asyncio.open_connection(*peer.origin[1:])
+            try:
+                await asyncio.gather(pump(reader, outer), pump(inner, writer))
+            finally:
+                outer.transport.abort()
+        await reader.read()
+
+    front = await serve(fickle)
+    options = replace(trusting(), timeouts=Timeouts(tls=0.2))
+    request = prepare("GET", front.origin._replace(scheme="https"), b"/", options=options)
+    assert [(await client.send(request)).error for _ in range(2)] == [Failure.TIMEOUT, None]
 
 
 async def test_vus_share_one_context(answers, server_tls, trusting, network, client):

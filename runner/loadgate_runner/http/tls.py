@@ -67,9 +67,15 @@ class Resumption:
         server_hostname: str | None = None,
     ) -> ssl.SSLObject:
         """Begin a handshake, with the session of the connection before it."""
-        session = None if self._last is None else self._last.session
-        self._last = self.context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        self._last = self.context.wrap_bio(incoming, outgoing, server_side, server_hostname, self._session())
         return self._last
+
+    def _session(self) -> ssl.SSLSession | None:
+        """That of the last connection, where its handshake came to one."""
+        try:
+            return None if self._last is None else self._last.session
+        except ValueError:  # it broke off midway, and what there is of a session can't be copied
+            return None
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else an event loop asks a context."""
