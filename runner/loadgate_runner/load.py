@@ -153,7 +153,7 @@ class Load:
             raise ArmError("; ".join(faults))
 
     def _make_network(self, target: PlanTarget) -> Network:
-        dns, path = target.dns, target.connection.unix_socket
+        dns, path, part = target.dns, target.connection.unix_socket, self._part
         return Network(
             clock=self._clock,
             gate=self._gate,
@@ -161,6 +161,7 @@ class Load:
             dns=Dns(dns.ttl, dns.select, dns.policy),
             sources=self._sources,
             sockets={locate(target.url)[0]: path} if path else None,
+            most=connections_of(self._plan, part.identity.index, part.process, part.processes),
         )
 
     def _check_files(self) -> None:
@@ -280,10 +281,10 @@ class Load:
             raise ArmError(f"no token for the target: {why}; {hint}") from error
 
     async def _check_descriptors(self) -> None:
-        fault = descriptor_fault(
-            vus_of(self._plan, self._part.identity.index, self._part.process, self._part.processes)
-        )
-        if fault:
+        where = (self._part.identity.index, self._part.process, self._part.processes)
+        vus = vus_of(self._plan, *where)
+        most = connections_of(self._plan, *where)
+        if fault := descriptor_fault(vus if most is None else min(vus, most)):
             raise ArmError(fault)
 
     def _make_context(self) -> Context:
@@ -312,3 +313,11 @@ def vus_of(plan: Plan, index: int, process: int = 0, processes: int = 1) -> int:
         scenario.share(index, plan.runners).divide(process, processes).count(most_vus(scenario.schedule))
         for scenario in plan.scenarios
     )
+
+
+def connections_of(plan: Plan, index: int, process: int = 0, processes: int = 1) -> int | None:
+    """The most connections to one origin that a runner's process takes, one at least; None: each VU has its own."""
+    most = plan.target.connection.max_connections
+    if most is None:
+        return None
+    return max(1, Share.of(index, plan.runners).divide(process, processes).count(most))

@@ -491,6 +491,27 @@ MEANINGS = [
         "one request at a time",
     ),
     (
+        ("spec", "target"),
+        {"url": "http://shop", "protocol": "auto", "connection": {"maxConnections": 8}},
+        "spec.target.connection.maxConnections",
+        "needs `protocol: HTTP/1.1`",
+        "`share` says how many users a connection has",
+    ),
+    (
+        ("spec", "target", "connection"),
+        {"maxConnections": 8, "reuse": "never"},
+        "spec.target.connection.maxConnections",
+        "can't go with `reuse: never`",
+        "leave reuse out",
+    ),
+    (
+        ("spec", "target", "connection"),
+        {"maxConnections": 0},
+        "spec.target.connection.maxConnections",
+        "must be at least 1",
+        "",
+    ),
+    (
         ("spec", "secrets", "PASSWORD"),
         {"secretKeyRef": {"name": "a", "key": "b"}},
         "spec.secrets.PASSWORD",

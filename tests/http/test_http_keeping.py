@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from http_peers import until
+from http_peers import read_request, until
 
 from loadgate_runner.http import Client, Keeping, Network, Options, prepare
 
@@ -26,6 +26,24 @@ async def test_a_connection_carries_so_many_requests(requests, connections, meth
     assert peer.connections == connections
     if 6 % requests == 0:
         await until(lambda: network.open_connections == 0)
+
+
+async def test_a_second_try_is_bounded_as_the_first(serve, client, network):
+    """Where a request that met a closed connection goes out once more, its answer may end that connection too."""
+
+    async def handler(peer, reader, writer):
+        while await read_request(reader):
+            if peer.requests and peer.connections == 1:
+                return
+            peer.requests.append(b"")
+            writer.write(OK if peer.connections == 1 else OK.replace(b"Content", b"Connection: close\r\nContent", 1))
+
+    peer = await serve(handler)
+    request = prepare("GET", peer.origin, b"/")
+    responses = [await client.send(request) for _ in range(2)]
+    assert [(one.error, one.reused) for one in responses] == [(None, False)] * 2
+    await until(lambda: network.open_connections == 0)
+    assert peer.connections == 2
 
 
 async def test_a_connection_is_closed_behind_its_age(answers):

@@ -187,6 +187,7 @@ def test_how_connections_are_kept_and_names_looked_up():
     assert plan.target.connection.model_dump() == {
         "reuse": "iteration", "max_requests": 100, "max_age": 90.0, "idle_timeout": 0.5,
         "unix_socket": None, "source_addresses": ["127.0.0.1", "10.0.0.0/28"], "share": 1,
+        "max_connections": None,
     }  # fmt: skip
     assert plan.target.dns.model_dump() == {"ttl": 5.0, "select": "random", "policy": "onlyIPv4"}
     left_out = plan_of(scenario("constant-vus", vus=1, duration="1s")).target
@@ -195,6 +196,9 @@ def test_how_connections_are_kept_and_names_looked_up():
     second = {"url": "http://shop", "protocol": "HTTP/2", "connection": {"share": 20}}
     plan = plan_of(scenario("constant-vus", vus=1, duration="1s"), target=second)
     assert (plan.target.protocol, plan.target.connection.share) == ("HTTP/2", 20)
+    pooled = {"url": "http://shop", "connection": {"maxConnections": 30}}
+    plan = plan_of(scenario("constant-vus", vus=1, duration="1s"), target=pooled)
+    assert plan.target.connection.max_connections == 30
 
 
 def test_a_proxys_credentials_are_no_part_of_the_plan():

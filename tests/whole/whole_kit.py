@@ -40,6 +40,9 @@ class Target:
 
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
+    open: int = 0
+    """Connections that stand, and the most that ever did at once."""
+    most_open: int = 0
 
     def count(self, path):
         """How many requests there were of a path."""
@@ -51,9 +54,12 @@ class Target:
 
     async def handle(self, reader, writer):
         """One connection."""
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while await self.exchange(reader, writer):
                 pass
+        self.open -= 1
         writer.transport.abort()
 
     async def exchange(self, reader, writer):

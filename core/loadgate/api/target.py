@@ -65,7 +65,7 @@ class TLS(Model):
 
 
 class Connection(Model):
-    """How connections are made and kept. Each virtual user has its own to each origin, unless they share one."""
+    """How connections are made and kept. Each virtual user has its own to each origin, unless they share them."""
 
     model_config = validated(
         at_most_one("unixSocket", "sourceAddresses"),
@@ -73,6 +73,10 @@ class Connection(Model):
         rule(
             "!has(self.share) || self.share == 1 || self.reuse == 'always'",
             "with reuse iteration or never, share must be 1",
+        ),
+        rule(
+            "!has(self.maxConnections) || self.reuse == 'always'",
+            "with reuse iteration or never, maxConnections must be left out",
         ),
     )
 
@@ -90,6 +94,8 @@ class Connection(Model):
     """Where connections come from, each from the next: addresses of the runner, or networks that are its own."""
     share: Annotated[int, Field(ge=1, le=1000)] = 1
     """Virtual users of one load process that share a connection, each on a stream of its own. Only for HTTP/2."""
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Connections to one origin, of all runners; virtual users take a free one for each request. Only for HTTP/1.1."""
 
 
 class Dns(Model):
@@ -144,6 +150,10 @@ class Target(Model):
             "!has(self.connection) || !has(self.connection.share) || self.connection.share == 1"
             " || self.protocol == 'HTTP/2'",
             "connection.share needs the protocol HTTP/2",
+        ),
+        rule(
+            "!has(self.connection) || !has(self.connection.maxConnections) || self.protocol == 'HTTP/1.1'",
+            "connection.maxConnections needs the protocol HTTP/1.1",
         ),
     )
 

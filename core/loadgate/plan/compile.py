@@ -246,6 +246,7 @@ def _connection(connection: Connection) -> PlanConnection:
         unix_socket=connection.unix_socket,
         source_addresses=list(connection.source_addresses or ()),
         share=connection.share,
+        max_connections=connection.max_connections,
     )
 
 

@@ -43,6 +43,8 @@ class PlanConnection(Stated):
     unix_socket: str | None = None
     source_addresses: list[str] = Field(default=[])
     share: int = 1
+    max_connections: int | None = None
+    """To one origin, over all runners; None: each VU has its own."""
 
 
 class PlanDns(Stated):

@@ -227,8 +227,7 @@ class Client:
             if idle:
                 self._exchanges.pop(min(idle, key=lambda one: one[0])[1]).line.close()
         line = Line(self._network, self._network.dialer(request, origin), request.options.keeping)
-        if request.options.protocol is not None:
-            line.seat = self._network.seat(line, key, request, origin)
+        line.seat = self._network.seat(line, key, request, origin)
         self._exchanges[key] = exchange = Exchange(self, line)
         return exchange
 
@@ -252,9 +251,9 @@ class Client:
         elif (
             response.error is None
             and not interim
-            and line.connection is not None
             and line.keeping is None  # else each answer is looked at
             and response.request.content is None  # the same
+            and line.kept
             and response.status not in _REDIRECTS
         ):
             response.request.plain = (head, response.received, response.status)

@@ -15,6 +15,7 @@ from loadgate_runner.http.watchdog import NEVER
 if TYPE_CHECKING:
     from loadgate_runner.http.http2.seat import Seat
     from loadgate_runner.http.network import Network
+    from loadgate_runner.http.pool import Borrower
 
 _SECOND = 1_000_000_000
 
@@ -51,8 +52,9 @@ class Line:
         self.turns: deque[asyncio.Future[None]] | None = None
         """Requests that wait for others on the line."""
         self.connection: Connection | None = None
-        self.seat: Seat | None = None
-        """Where HTTP/2 is spoken, or may be; `connection` is there all the same where the peer chose HTTP/1.1."""
+        self.seat: Seat | Borrower | None = None
+        """Where HTTP/2 is spoken, or may be; `connection` is there all the same where the peer chose HTTP/1.1. Or where
+        connections are of a pool."""
         self.watchdog = network.watchdog
         self.deadline = self.watched = NEVER
 
@@ -60,6 +62,11 @@ class Line:
     def idle(self) -> bool:
         """Whether no request is on it."""
         return not self._taken and (self.connection is None or not self.connection.busy)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the last answer left an HTTP/1.1 connection that can be used again."""
+        return self.connection is not None or (self.seat is not None and self.seat.kept)
 
     def close(self) -> None:
         """Drop the connection; a request on it fails."""
@@ -144,7 +151,9 @@ class Line:
             self.close()
         stale = response.error is Failure.RESET and response.reused and not response.first
         if stale and (response.request.idempotent or not response.sent):
-            return await self.exchange(response.request, wire, response.started, total_at)
+            response = await self.exchange(response.request, wire, response.started, total_at)
+            if self.connection is not None and not self.connection.keep:
+                self.close()
         return response
 
     async def _exchange_anew(self, request: Request, wire: bytes, started: int, total_at: int) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Protocol
 
 from loadgate_runner.http.connect import Sources
@@ -12,6 +13,7 @@ from loadgate_runner.http.gate import Gate
 from loadgate_runner.http.http2.place import Place, Places
 from loadgate_runner.http.http2.seat import Seat
 from loadgate_runner.http.line import Line
+from loadgate_runner.http.pool import Borrower, Pool, Pools
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
 from loadgate_runner.http.settings import TLS, Dns, Limits, Way
@@ -32,7 +34,8 @@ class Closing(Protocol):
 class Network:
     """One per process and run, for every VU of it. The clock gives nanoseconds from any zero.
 
-    `sources` are the addresses that connections come from, `sockets` the unix sockets that stand for origins.
+    `sources` are the addresses that connections come from, `sockets` the unix sockets that stand for origins. With
+    `most`, VUs take connections from pools of so many to each origin; without, each has its own.
     """
 
     def __init__(  # noqa: PLR0913 - all have a default
@@ -47,6 +50,7 @@ class Network:
         dns: Dns | None = None,
         sources: Sources | None = None,
         sockets: Mapping[Origin, str] | None = None,
+        most: int | None = None,
     ) -> None:
         self.loop = loop or asyncio.get_running_loop()
         self.clock = clock
@@ -62,11 +66,14 @@ class Network:
         """Connections of all VUs that stand now."""
         self._contexts: dict[tuple[TLS, tuple[str, ...]], ssl.SSLContext] = {}
         self._places = Places()
+        self._pools = None if most is None else Pools(most)
 
-    def seat(self, line: Line, key: Hashable, request: Request, origin: Origin) -> Seat | None:
-        """Where a VU's line to an origin finds HTTP/2; None where it can't come to that."""
+    def seat(self, line: Line, key: Hashable, request: Request, origin: Origin) -> Seat | Borrower | None:
+        """Where a VU's line to an origin finds connections that aren't its own, or HTTP/2; None where neither is so."""
         protocol, keeping = request.options.protocol, request.options.keeping
-        if protocol is None or not protocol.possible(origin):
+        if protocol is None:
+            return None if self._pools is None else self._borrower(self._pools, line, key, request, origin)
+        if not protocol.possible(origin):
             return None
         required = protocol.required(origin)
         share = protocol.share if required else 1
@@ -77,6 +84,12 @@ class Network:
             return Place(self, dialer, keeping, self._places.known, share=share, either=not required)
 
         return Seat(line, self._places, (key, request.options.host), make)
+
+    def _borrower(self, pools: Pools, line: Line, key: Hashable, request: Request, origin: Origin) -> Borrower:
+        def make() -> Pool:
+            return Pool(self, partial(self.dialer, request, origin), request.options.keeping, pools.most)
+
+        return Borrower(line, pools, (key, request.options.host), make, origin.authority)
 
     def dialer(self, request: Request, origin: Origin, protocols: tuple[str, ...] = FIRST_ONLY) -> Dialer:
         """How a VU's new line connects to an origin, by the request's TLS settings and time limits."""

@@ -66,7 +66,7 @@ class Response:
     first: int
     blocked: int
     """Before anything could be sent that is neither connecting nor TLS: looking the name up, waiting for the VU's
-    connection, an attempt on a connection that the peer had closed."""
+    connection or one of a pool, an attempt on a connection that the peer had closed."""
     connecting: int
     tls: int
     sending: int

@@ -69,8 +69,13 @@ def _check_sample(findings: Findings, sample: Node) -> None:
 
 
 def _check_sharing(findings: Findings, target: Node) -> None:
-    """Only HTTP/2 has streams, and who shares a connection can't end it for the others after each iteration."""
-    share, reuse = target["connection"]["share"], target["connection"]["reuse"].text or "always"
+    """Who shares a connection can't end it for the others after each iteration; streams are what only HTTP/2 has."""
+    share, pooled = target["connection"]["share"], target["connection"]["maxConnections"]
+    reuse = target["connection"]["reuse"].text or "always"
+    if pooled.given and target["protocol"].given and target["protocol"].text != "HTTP/1.1":
+        findings.add(pooled, "needs `protocol: HTTP/1.1`", "with HTTP/2, `share` says how many users a connection has")
+    if pooled.given and reuse != "always":
+        findings.add(pooled, f"can't go with `reuse: {reuse}`", "a pool's connections are kept; leave reuse out")
     if (share.number or 1) <= 1:
         return
     if target["protocol"].text != "HTTP/2":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Seat:
     """One request at a time, as a VU makes them. `make` gives a new place, where there is none with room."""
 
-    __slots__ = ("_exchange", "_key", "_line", "_make", "_place", "_places")
+    __slots__ = ("_exchange", "_key", "_line", "_make", "_place", "_places", "kept")
 
     def __init__(self, line: "Line", places: Places, key: Hashable, make: Callable[[], Place]) -> None:
         self._line = line
@@ -29,6 +29,8 @@ class Seat:
         self._make = make
         self._place: Place | None = None
         self._exchange: Exchange | None = None
+        self.kept = False
+        """What an HTTP/1.1 connection is asked for: whether one was left."""
 
     async def exchange(self, request: "Request", wire: bytes, started: int, total_at: int) -> "Response":
         """Send a request and wait for what comes of it, connecting where needed (see Line.exchange)."""
