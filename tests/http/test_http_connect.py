@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from http_peers import Names, read_request, until
@@ -44,6 +47,15 @@ async def test_a_name_of_both_families_is_reached_where_one_refuses(answers, mak
     refused = Origin("http", "shop.test", peer.origin.port)._replace(port=1)
     response = await client.send(get(refused))
     assert (response.error, response.message.startswith("shop.test:1: ")) == (Failure.CONNECT, True)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("rules", "comes_to"), [((), "200 None 1"), (("10.0.0.0/8",), "0 denied 1")])
+def test_an_address_is_connected_to_without_a_resolver(rules, comes_to):
+    """On the loop that runners stand on, too, there is nothing to look up, in no thread; rules on targets hold."""
+    run = [sys.executable, str(Path(__file__).with_name("http_threads.py")), *rules]
+    out = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out.strip() == comes_to
 
 
 async def test_connections_come_from_their_sources_in_turn(serve, make):

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import random
 import socket
 from collections import deque
@@ -80,13 +82,35 @@ async def connect(
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if sources.given:
                 sources.bind(sock)
-            await loop.sock_connect(sock, address)
+            await _reach(loop, sock, address)
             undo.pop_all()
         return sock
 
     if len({family for family, _ in addresses}) > 1:
         return await race(attempt, interleaved(addresses))
     return await in_turn(attempt, addresses, until)
+
+
+async def _reach(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Any) -> None:
+    """Connect a socket to an address. `loop.sock_connect` does so too, but on uvloop it asks the resolver first, which
+    has four threads for all connections of a process, and for the names that are yet to be looked up. Raises OSError.
+    """
+    fault = sock.connect_ex(address)
+    if fault == errno.EINPROGRESS:
+        reached = loop.create_future()
+        loop.add_writer(sock, _note, reached)
+        try:
+            await reached
+        finally:
+            loop.remove_writer(sock)
+        fault = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if fault:
+        raise OSError(fault, os.strerror(fault))
+
+
+def _note(reached: asyncio.Future[None]) -> None:
+    if not reached.done():
+        reached.set_result(None)
 
 
 async def connect_unix(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
