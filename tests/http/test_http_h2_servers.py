@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from h2_peer import echo, knowing, second
+from http_peers import Relaying, until
 
-from loadgate_runner.http import TLS, Client, Failure, Options, Origin, Protocol, prepare
+from loadgate_runner.http import TLS, Client, Failure, Network, Options, Origin, Protocol, Proxy, prepare
 
 APP = """
 async def app(scope, receive, send):
@@ -32,23 +33,38 @@ async def app(scope, receive, send):
 
 
 @contextmanager
-def hypercorn(folder, *options):
-    """A hypercorn in a process of its own; its port."""
+def hypercorn(folder, *options, path=None):
+    """A hypercorn in a process of its own, on a free port or a unix socket; its port."""
     (folder / "served.py").write_text(APP)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "hypercorn", "served:app", "-b", f"127.0.0.1:{port}", *options]
+    bind = f"unix:{path}" if path else f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "hypercorn", "served:app", "-b", bind, *options]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with suppress(OSError), socket.socket(socket.AF_UNIX if path else socket.AF_INET) as trial:
+                trial.connect(path or ("127.0.0.1", port))
                 break
             time.sleep(0.05)
         try:
             yield port
         finally:
             process.terminate()
+
+
+@pytest.fixture
+def certified(tmp_path, authority):
+    """A hypercorn's options with which it speaks TLS as that name."""
+
+    def certify(name):
+        cert = authority.issue_cert(name)
+        (tmp_path / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in cert.cert_chain_pems))
+        (tmp_path / "key.pem").write_bytes(cert.private_key_pem.bytes())
+        return "--certfile", "chain.pem", "--keyfile", "key.pem"
+
+    return certify
 
 
 async def exercise(clients, options, origin):
@@ -86,12 +102,9 @@ async def test_prior_knowledge(share, network, tmp_path):
 
 @pytest.mark.processes
 @pytest.mark.parametrize("protocol", ["HTTP/2", "auto"])
-async def test_over_tls(protocol, network, tmp_path, authority):
+async def test_over_tls(protocol, network, tmp_path, authority, certified):
     """Over TLS the handshake agrees on HTTP/2."""
-    cert = authority.issue_cert("127.0.0.1")
-    (tmp_path / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in cert.cert_chain_pems))
-    (tmp_path / "key.pem").write_bytes(cert.private_key_pem.bytes())
-    with hypercorn(tmp_path, "--certfile", "chain.pem", "--keyfile", "key.pem") as port:
+    with hypercorn(tmp_path, *certified("127.0.0.1")) as port:
         origin = Origin("https", "127.0.0.1", port)
         tls = TLS(ca=authority.cert_pem.bytes().decode())
         options = Options(tls=tls, protocol=Protocol(origin if protocol == "HTTP/2" else None))
@@ -100,6 +113,47 @@ async def test_over_tls(protocol, network, tmp_path, authority):
         assert first.hops[0].tls > 0
         for client in clients:
             client.close()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("share", [1, 20])
+async def test_over_a_unix_socket(share, scheme, tmp_path, authority, certified):
+    """A socket that stands for the origin carries HTTP/2, by prior knowledge or within TLS, shared or not."""
+    path, origin = str(tmp_path / "s"), Origin(scheme, "shop.example", 443)
+    network = Network(sockets={origin: path})
+    with hypercorn(tmp_path, *(certified("shop.example") if origin.secure else ()), path=path):
+        clients = [Client(network) for _ in range(20)]
+        tls = TLS(ca=authority.cert_pem.bytes().decode())
+        first = await exercise(clients, knowing(origin, share, tls=tls), origin)
+        assert network.open_connections == 20 // share
+        assert (first.hops[0].tls > 0) is origin.secure
+        for client in clients:
+            client.close()
+        await until(lambda: network.open_connections == 0)
+    network.close()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("front", ["http", "https"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_through_a_proxys_tunnel(scheme, front, serve, server_tls, network, tmp_path, authority, certified):
+    """A proxy is asked for a tunnel once for each connection, whether it speaks TLS itself or not; within it HTTP/2 is
+    spoken as without, by prior knowledge or as the inner handshake agrees.
+    """
+    hop = await serve(Relaying(), tls=server_tls("127.0.0.1") if front == "https" else None)
+    tls = TLS(ca=authority.cert_pem.bytes().decode())
+    with hypercorn(tmp_path, *(certified("127.0.0.1") if scheme == "https" else ())) as port:
+        origin = Origin(scheme, "127.0.0.1", port)
+        clients = [Client(network) for _ in range(20)]
+        proxy = Proxy(hop.origin, tls=tls, tunnels=True)
+        first = await exercise(clients, knowing(origin, 5, tls=tls, proxy=proxy), origin)
+        assert network.open_connections == 4
+        assert hop.lines == [f"CONNECT 127.0.0.1:{port} HTTP/1.1"] * 4
+        assert (first.hops[0].tls > 0) is origin.secure
+        for client in clients:
+            client.close()
+        await until(lambda: network.open_connections == 0)
 
 
 @pytest.fixture
