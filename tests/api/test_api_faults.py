@@ -351,7 +351,7 @@ MEANINGS = [
         "can't be reached by a proxy",
         "keep one of",
     ),
-    (("spec", "target", "auth"), {}, "spec.target.auth", "needs one of oauth2, awsSigV4", ""),
+    (("spec", "target", "auth"), {}, "spec.target.auth", "needs one of oauth2, awsSigV4, digest", ""),
     (
         ("spec", "target", "auth"),
         {
@@ -388,6 +388,27 @@ MEANINGS = [
         {"awsSigV4": {**AWS, "region": "EU Central"}},
         "spec.target.auth.awsSigV4.region",
         "must be lower-case letters",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"digest": {"username": "a", "password": "hush"}},
+        "spec.target.auth.digest.password",
+        "must not be written out",
+        "${secret.NAME}",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"digest": {"username": "a:b", "password": "${secret.password}"}},
+        "spec.target.auth.digest.username",
+        "must not hold a colon",
+        "",
+    ),
+    (
+        ("spec", "target", "auth"),
+        {"digest": {"username": "${vu.id}", "password": "${secret.password}"}},
+        "spec.target.auth.digest.username",
+        "may hold ${secret.NAME} only",
         "",
     ),
     (

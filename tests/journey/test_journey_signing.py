@@ -1,7 +1,7 @@
 """What signs requests to the target: which of them are signed, which aren't, and what it is made of."""
 
 import pytest
-from journey_samples import Bench, plan_of
+from journey_samples import Bench, an_answer, plan_of
 
 from loadgate.api.auth import TargetAuth
 from loadgate_runner.http import Client, Network, locate
@@ -155,6 +155,31 @@ async def test_a_signer_is_made_of_the_manifest_and_its_secrets():
     assert b"Credential=AKID-one/20150830/eu-central-1/execute-api/aws4_request, " in lines
     assert b"x-amz-security-token: hush/x\r\n" in lines
     assert b"x-amz-content-sha256" not in lines
+
+
+async def test_digest_begins_without_a_challenge():
+    """Its first request says nothing of who it is; with a challenge, the name is in it, and the password isn't."""
+    plan = plan_with({"digest": {"username": "load-${secret.id}", "password": "${secret.key}"}})
+    signer = signer_of(plan, Bench(plan, environ=ENVIRON).context, lambda: 0.0)
+    assert (signer.origin, signer.answers) == (locate("http://shop")[0], True)
+    assert signer.sign("GET", "shop", b"/a", b"", None) == (b"/a", b"")
+    head = b'HTTP/1.1 401 U\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n\r\n'
+    assert signer.challenged(head, b"GET /a HTTP/1.1\r\n\r\n")
+    path, line = signer.sign("GET", "shop", b"/a", b"", None)
+    assert path == b"/a"
+    assert line.startswith(b'Authorization: Digest username="load-one", realm="r", nonce="n", ')
+    assert b"hush" not in line
+
+
+async def test_a_challenge_is_recorded_as_a_request_that_was_expected():
+    """The 401 and the answer are two requests of the step's name, and neither has failed."""
+    hop = an_answer(status=401)
+    bench = Bench.steps(request(), answers=(an_answer(hops=(hop,)),), signer=FakeSigner())
+    await bench.vu.iterate(0)
+    assert [(response.status, expected) for response, expected, _ in bench.recorder.requests()["r"]] == [
+        (401, True),
+        (200, True),
+    ]
 
 
 async def test_what_a_signature_lacks_is_said_before_any_load():

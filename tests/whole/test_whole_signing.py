@@ -1,13 +1,17 @@
-"""A target that takes only requests that AWS's own signer would have signed alike, and a whole run over it."""
+"""Targets that take only requests that AWS's own signer, or httpx, would have signed alike, and whole runs over them."""
 
+import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import whole_kit as kit
 from aiohttp import web
 from aws_verifier import expected
+from digest_guard import PASSWORD, USER, Guard
+from http_peers import Peer
 
 from loadgate_operator.embedded import Embedded
 
@@ -89,3 +93,27 @@ async def test_a_run_whose_requests_are_all_signed(service):
     text = json.dumps(status) + json.dumps(result.to_json())
     assert KEY["secret"] not in text
     assert "nor-is-this" not in text
+
+
+async def test_a_run_with_digest_authentication():
+    """Two processes, each asked for itself; every request is a 200 or a 401 that was answered, each counts once, and none has failed."""
+    guard = Guard(uses=20)
+    server = await asyncio.start_server(partial(guard, Peer(None)), "127.0.0.1", 0)
+    where = Gateway(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    held = {**HELD, "stringData": {"key": PASSWORD}}
+    async with Embedded() as operator:
+        load = kit.scenario("shared-iterations", vus=4, iterations=100, maxDuration="20s")
+        secrets = {"key": {"secretKeyRef": {"name": "aws", "key": "key"}}}
+        test = kit.load_test(where, load, processes=2, secrets=secrets, thresholds={"http_req_failed": ["rate==0"]})
+        test["spec"]["target"]["auth"] = {"digest": {"username": USER, "password": "${secret.key}"}}
+        status = await kit.run(operator, held, test)
+        result = await operator.result(kit.KEY)
+    server.close()
+    assert status["phase"] == "Passed", status
+    assert guard.seen.count("ok") == 100
+    assert guard.seen.count("wrong") == 0
+    assert not guard.repeated
+    assert kit.counts(result)[:2] == (len(guard.seen), 0)
+    assert guard.seen.count("new") <= 4
+    assert 4 <= guard.seen.count("stale") <= 20
+    assert PASSWORD not in json.dumps(status) + json.dumps(result.to_json())

@@ -11,7 +11,7 @@ from .names import AwsName, OAuthScope, ShortText, Text, Url
 STEP_AUTHS = ("basic", "bearer", "none")
 """What a step's `auth` can be."""
 
-TARGET_AUTHS = ("oauth2", "awsSigV4")
+TARGET_AUTHS = ("oauth2", "awsSigV4", "digest")
 """What a target's `auth` can be."""
 
 UNSIGNED_PAYLOADS = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts", "vpc-lattice-svcs"})
@@ -96,6 +96,15 @@ class AwsSigV4(Model):
     """Whether the body is signed too. Hashing a large one costs CPU, and S3 takes requests without that over https."""
 
 
+class Digest(Model):
+    """A user's name and password, of which only hashes are sent (RFC 7616). Texts may hold `${secret.NAME}`."""
+
+    username: Annotated[ShortText, Field(min_length=1)]
+    """The user's name."""
+    password: Text
+    """The password: `${secret.NAME}`."""
+
+
 class TargetAuth(Model):
     """How requests to the target say who they are."""
 
@@ -105,3 +114,5 @@ class TargetAuth(Model):
     """A bearer token that is fetched before the load, shared by all virtual users, and renewed ahead of its expiry."""
     aws_sig_v4: AwsSigV4 | None = None
     """AWS's Signature Version 4: each request is signed anew."""
+    digest: Digest | None = None
+    """Digest authentication: what the target asks for is kept, shared by all virtual users, and answered."""

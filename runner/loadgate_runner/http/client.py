@@ -18,6 +18,7 @@ from loadgate_runner.http.urls import Origin, follow
 
 _AS_GET = frozenset({301, 302, 303})
 _REDIRECTS = _AS_GET | {307, 308}
+_UNAUTHORIZED = 401
 _MAY_ASK = re.compile(
     rb"-(?:cookie|encoding):", re.IGNORECASE
 )  # Set-Cookie, Content- and Transfer-Encoding; or a value
@@ -151,7 +152,10 @@ class Client:
             response = await self._again(line, response, sent)
         self._attend(line, response)
         request = response.request
-        if response.status in _REDIRECTS and request.max_redirects and response.error is None:
+        if response.error is None and (
+            (response.status in _REDIRECTS and request.max_redirects)
+            or (response.status == _UNAUTHORIZED and request.signer is not None and request.signer.answers)
+        ):
             response = await self._follow(request, response, sent)
         if not request.needs_head:
             response.head = None
@@ -164,7 +168,8 @@ class Client:
         origin, path = origin or request.origin, path or request.path
         cookies = self.cookies.line(origin, path) if self.cookies.size else b""
         wire = request.compose(origin, path, headers, None, cookies)
-        return Opening(self._network, self._network.dialer(request, origin), request, wire, origin, path, self.cookies)
+        dialer = self._network.dialer(request, origin)
+        return Opening(self._network, dialer, request, wire, origin, path, self.cookies, headers)
 
     def hold(self, key: "Hashable", thing: "Closing") -> None:
         """Keep what else the VU has open, to be closed with its connections."""
@@ -199,10 +204,8 @@ class Client:
         response.origin, response.path = place
         return await self.complete(line, response, sent)
 
-    async def _hop(self, request: Request, origin: Origin, path: bytes, total_at: int) -> Response:
-        """Send what a redirect asks for."""
-        cookies = self.cookies.line(origin, path) if self.cookies.size else b""
-        wire = request.compose(origin, path, cookies=cookies)
+    async def _hop(self, request: Request, origin: Origin, path: bytes, wire: bytes, total_at: int) -> Response:
+        """Send what an answer asks for."""
         key = request.key_of(origin)
         line = (self._exchanges.get(key) or self._new_exchange(key, request, origin)).line
         response = await line.exchange(request, wire, self._clock(), total_at)
@@ -255,6 +258,7 @@ class Client:
             and response.request.content is None  # the same
             and line.kept
             and response.status not in _REDIRECTS
+            and (response.status != _UNAUTHORIZED or response.request.signer is None)
         ):
             response.request.plain = (head, response.received, response.status)
 
@@ -281,24 +285,44 @@ class Client:
         response.size = response.size if response.truncated else len(response.body)
 
     async def _follow(self, request: Request, response: Response, sent: Sent) -> Response:
-        """Go where redirects lead. Each answer on the way is a hop of the last one, which also carries what failed."""
+        """Go where redirects lead, and answer one challenge on the way.
+
+        Each answer on the way is a hop of the last one, which also carries what failed.
+        """
         hops: list[Response] = []
-        headers, body = sent.headers, sent.body
-        while response.status in _REDIRECTS and response.error is None:
-            location = Headers(response.head or b"").get("location")
-            if location is None:
-                break
-            try:
-                origin, path = follow(response.origin, response.path, location)
-            except ValueError as fault:
-                response.error, response.message = Failure.REDIRECTS, f"a redirect leads nowhere: {fault}"
-                break
-            if len(hops) == request.max_redirects:
-                response.error, response.message = Failure.REDIRECTS, f"more than {len(hops)} redirects"
+        wire, headers, body, asked = sent.wire, sent.headers, sent.body, False
+        while response.error is None:
+            origin, path = response.origin, response.path
+            if response.status in _REDIRECTS and request.max_redirects:
+                place = _place(response, len(hops) - asked)
+                if place is None:
+                    break
+                origin, path = place
+                request = request.redirected(response.status in _AS_GET, origin == response.origin, headers, body)
+                headers, body = b"", None
+            elif not asked and response.status == _UNAUTHORIZED and request.challenged(origin, response.head, wire):
+                asked = True
+            else:
                 break
             hops.append(response)
-            request = request.redirected(response.status in _AS_GET, origin == response.origin, headers, body)
-            headers, body = b"", None
-            response = await self._hop(request, origin, path, sent.total_at)
+            cookies = self.cookies.line(origin, path) if self.cookies.size else b""
+            wire = request.compose(origin, path, headers, body, cookies)
+            response = await self._hop(request, origin, path, wire, sent.total_at)
         response.hops = tuple(hops)
         return response
+
+
+def _place(response: Response, before: int) -> tuple[Origin, bytes] | None:
+    """Where a redirect leads; None, and perhaps a failure, where nowhere. So many were followed `before`."""
+    location = Headers(response.head or b"").get("location")
+    if location is None:
+        return None
+    try:
+        place = follow(response.origin, response.path, location)
+    except ValueError as fault:
+        response.error, response.message = Failure.REDIRECTS, f"a redirect leads nowhere: {fault}"
+        return None
+    if before == response.request.max_redirects:
+        response.error, response.message = Failure.REDIRECTS, f"more than {before} redirects"
+        return None
+    return place

@@ -143,6 +143,13 @@ class Request:
             return start, lines
         return start + f"http://{origin.authority}".encode("ascii", "replace"), lines + proxy.line
 
+    def challenged(self, origin: Origin, head: bytes | None, wire: bytes) -> bool:
+        """Whether a 401 asks for the request once more, signed anew; `wire` is as it was sent."""
+        signer = self.signer
+        if signer is None or head is None or not signer.answers or origin != signer.origin:
+            return False
+        return signer.challenged(head, wire)
+
     def carrying(self, content: Content) -> "Request":
         """The same with a body of this time, which goes out apart from its head."""
         return self._like(self.method, self.headers, None, self.options, content)
@@ -202,6 +209,7 @@ class Signed(Request):
             content=content, patience=patience,
         )  # fmt: skip
         self.path = path or b"/"
+        self.needs_head = needs_head or signer.answers  # a challenge is in it
         self._by = self.signer = signer
 
     def compose(

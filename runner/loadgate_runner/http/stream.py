@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from loadgate_runner.http.dial import Dialer, Phases
@@ -18,6 +18,8 @@ from loadgate_runner.http.response import Response
 from loadgate_runner.http.upload import tell_of_the_last_byte
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from loadgate_runner.http.cookies import CookieJar
     from loadgate_runner.http.network import Network
     from loadgate_runner.http.request import Request
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_UNREAD: Final = 256 * 1024
 _NANOSECONDS: Final = 1_000_000_000
+_UNAUTHORIZED: Final = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Opening:
     origin: Origin
     path: bytes
     cookies: CookieJar
+    headers: bytes = b""
+    """The lines that it was given, beside those that are prepared."""
 
     def response(self) -> Response:
         """The response to be filled in; it begins now."""
@@ -50,11 +55,29 @@ class Opening:
         response.reused = response.truncated = response.plain = False
         return response
 
+    def again(self, response: Response) -> Opening | None:
+        """The same signed anew, where the answer is a challenge that this may answer."""
+        if response.status != _UNAUTHORIZED or not self.request.challenged(self.origin, response.head, self.wire):
+            return None
+        cookies = self.cookies.line(self.origin, self.path)
+        return replace(self, wire=self.request.compose(self.origin, self.path, self.headers, None, cookies))
+
     def greet(self, response: Response, head: bytes) -> None:
         """Take note of an answer's head: its bytes where someone will look, its cookies in any case."""
         for text in Headers(head).all("set-cookie"):
             self.cookies.store(self.origin, self.path, text)
         response.head = head if self.request.needs_head else None
+
+
+async def opened(opening: Opening, use: Callable[[Opening], Awaitable[Response]]) -> Response:
+    """Open a stream; where that is challenged, once more, and the first answer is a hop of what comes of it."""
+    first = await use(opening)
+    again = opening.again(first)
+    if again is None:
+        return first
+    response = await use(again)
+    response.hops = (first,)
+    return response
 
 
 def after(moment: int, seconds: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from loadgate_runner.http.digest import Digest
 from loadgate_runner.http.oauth2 import Grant, TokenEndpoint
 from loadgate_runner.http.sigv4 import Credentials, SigV4
 from loadgate_runner.http.tokens import Tokens
@@ -17,9 +18,9 @@ from .templates import fold, parse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgate.api.auth import OAuth2
+    from loadgate.api.auth import AwsSigV4, OAuth2
     from loadgate.plan.document import Plan
-    from loadgate_runner.http import Network, Signer
+    from loadgate_runner.http import Network, Origin, Signer
 
     from .context import Context
 
@@ -58,12 +59,19 @@ def signer_of(plan: Plan, context: Context, now: Callable[[], float]) -> Signer 
     `now` gives seconds since 1970, for signatures that hold for a time.
     """
     auth = plan.target.auth
-    if auth is None or auth.aws_sig_v4 is None:
+    if auth is None or auth.oauth2 is not None:
         return None
     scope = Scope(context.run, context.runner_index, "", secrets.load(plan.secrets, context.environ))
-    aws = auth.aws_sig_v4
+    origin = place(plan.target.url)[0]
+    if auth.digest is not None:
+        chance = Random(f"{context.run}/{context.seed}/digest")
+        return Digest(origin, _text(auth.digest.username, scope), _text(auth.digest.password, scope), chance)
+    return None if auth.aws_sig_v4 is None else _sigv4(auth.aws_sig_v4, origin, scope, now)
+
+
+def _sigv4(aws: AwsSigV4, origin: Origin, scope: Scope, now: Callable[[], float]) -> SigV4:
     return SigV4(
-        place(plan.target.url)[0],
+        origin,
         Credentials(*(_text(text, scope) for text in (aws.access_key_id, aws.secret_access_key, aws.session_token))),
         region=aws.region,
         service=aws.service,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from loadgate_runner.http import MEDIA_TYPE, Response, Wish, listen
+from loadgate_runner.http.stream import opened
 
 from .checks import compile_matcher, json_test, parse_matcher
 from .extract import parse_json
@@ -39,7 +40,8 @@ def compile_sse(call: SSE, needs: Needs, shop: Workshop) -> Send:
 
     async def run(state: State) -> Response:
         ear, beginning = Ear(state, metrics, wanted, count), opening(state)
-        response = await listen(beginning, Wish(ear.hear, wanted is not None, seconds))
+        wish = Wish(ear.hear, wanted is not None, seconds)
+        response = await opened(beginning, lambda each: listen(each, wish))
         ear.ended(response, beginning.network.clock())
         return response
 

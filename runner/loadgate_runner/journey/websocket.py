@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadgate.api.grammar.think import parse_think
 from loadgate_runner.http import Received, Response, Socket, converse
-from loadgate_runner.http.stream import after
+from loadgate_runner.http.stream import after, opened
 
 from .checks import compile_matcher, json_test, parse_matcher
 from .errors import JourneyError
@@ -40,7 +40,6 @@ def compile_websocket(call: WebSocket, needs: Needs, shop: Workshop) -> Send:
     stay = call.for_.seconds if call.for_ else 0.0
 
     async def run(state: State) -> Response:
-        beginning = opening(state)
         session: Session | None = None
 
         async def talk(socket: Socket) -> None:
@@ -52,7 +51,7 @@ def compile_websocket(call: WebSocket, needs: Needs, shop: Workshop) -> Send:
             if stay:
                 await socket.drain(stay)
 
-        response = await converse(beginning, call.subprotocols, talk, call.close)
+        response = await opened(opening(state), lambda each: converse(each, call.subprotocols, talk, call.close))
         if session is not None:
             session.ended(response)
         return response

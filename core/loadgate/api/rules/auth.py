@@ -20,6 +20,10 @@ def check_target_auth(findings: Findings, auth: Node, scope: Scope) -> None:
         findings.one_of(auth, TARGET_AUTHS)
     _check_oauth2(findings, auth["oauth2"], scope)
     _check_sigv4(findings, auth["awsSigV4"], scope)
+    _check_known(findings, auth["digest"]["username"], scope)
+    _check_secret(findings, auth["digest"]["password"], scope)
+    if ":" in (auth["digest"]["username"].text or ""):
+        findings.add(auth["digest"]["username"], "must not hold a colon", "it is where a name ends (RFC 7616, 3.4.2)")
 
 
 def _check_sigv4(findings: Findings, aws: Node, scope: Scope) -> None:
