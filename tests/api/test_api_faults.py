@@ -722,6 +722,13 @@ MEANINGS = [
         )
         for call, more, path, message, hint in [
             ({"method": "B.C"}, {}, "grpc.method", "must be a service and its method", ""),
+            (
+                {"protoset": {"configMapKeyRef": {"name": "a", "key": "shop.proto"}}},
+                {},
+                "grpc.protoset.configMapKeyRef.key",
+                "is what a protoset is made of, not one",
+                "what `protoc --include_imports -o FILE.binpb FILE.proto` makes of it",
+            ),
             ({"url": "/x"}, {}, "grpc.url", "must be a gRPC server's URL", "http://HOST:PORT"),
             ({"url": "http://a/b"}, {}, "grpc.url", "without a path", ""),
             ({"url": "http://${vu.id}"}, {}, "grpc.url", "must not hold ${", ""),

@@ -468,7 +468,8 @@ async def test_a_server_without_reflection_needs_a_protoset(do, start, tmp_path,
         (b"\xff\xff", "no file of descriptors"),
         (b"", "without any file"),
         (protoset(whole=False), "test/common.proto isn't in it"),
-        (protoset()[:-40], "no file of descriptors"),
+        (protoset()[:-40], "no file of descriptors: Error parsing"),
+        (b'// ours\nsyntax = "proto3";', "no file of descriptors: but text: it is what `protoc --include_imports -o"),
     ],
 )
 async def test_a_bad_protoset_is_told_before_the_load(world, server, tmp_path, data, words):

@@ -241,6 +241,10 @@ class SSE(Call):
         return False
 
 
+PROTOC = "protoc --include_imports -o FILE.binpb FILE.proto"
+"""What makes a protoset of .proto files; `buf build -o FILE.binpb` does too."""
+
+
 class AwaitedMessage(Model):
     """What a stream of replies is read for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 
 from loadgate.api.grammar.errors import did_you_mean
+from loadgate.api.steps import PROTOC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _MOST_FILES: Final = 2_000
 _DEEPEST: Final = 100
 _LONGEST: Final = 300
+_TEXT: Final = re.compile(rb"\s*(?://|/\*|(?:syntax|edition|package|import|option|message|service|enum)\b)")
+"""How a .proto file begins."""
 _WELL_KNOWN: Final = {
     module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
     for module in (
@@ -108,7 +112,8 @@ class Descriptors:
         try:
             files = descriptor_pb2.FileDescriptorSet.FromString(data)
         except DecodeError as fault:
-            raise DescriptorsError(f"no file of descriptors: {_said(fault)}") from fault
+            what = f"but text: it is what `{PROTOC}` makes" if _TEXT.match(data) else _said(fault)
+            raise DescriptorsError(f"no file of descriptors: {what}") from fault
         if not files.file:
             raise DescriptorsError("a file of descriptors without any file in it")
         descriptors = cls()

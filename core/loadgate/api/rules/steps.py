@@ -11,7 +11,18 @@ from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.noproxy import NoProxy
 from loadgate.api.grammar.status import GRPC_OK, parse_status
 from loadgate.api.grammar.think import parse_think
-from loadgate.api.steps import BODIES, CALLS, EXCHANGES, KINDS, MAX_DEPTH, MAX_STEPS, Step, grpc_url, websocket_url
+from loadgate.api.steps import (
+    BODIES,
+    CALLS,
+    EXCHANGES,
+    KINDS,
+    MAX_DEPTH,
+    MAX_STEPS,
+    PROTOC,
+    Step,
+    grpc_url,
+    websocket_url,
+)
 
 from .findings import Findings, Node
 from .messages import (
@@ -262,6 +273,9 @@ def _check_websocket(findings: Findings, call: Node, scope: Scope) -> None:
 def _check_grpc(findings: Findings, call: Node, scope: Scope) -> None:
     check_grpc_url(findings, call["url"])
     check_metadata(findings, call["metadata"])
+    key = call["protoset"]["configMapKeyRef"]["key"]
+    if (key.text or "").endswith(".proto"):
+        findings.add(key, "is what a protoset is made of, not one", f"what `{PROTOC}` makes of it")
     if "message" in call and "messages" in call:
         findings.add(call, "has message and messages", "messages are a stream's; keep one of the two")
     if "messages" not in call:
