@@ -13,7 +13,7 @@ import trustme
 from journey_samples import MemoryRecorder, MemoryTally, plan_of, steps_of
 from rpc_server import protoset
 
-from loadgate.plan.document import PlanConnection, PlanTarget, PlanTimeouts
+from loadgate.plan.document import PlanConnection, PlanProxy, PlanTarget, PlanTimeouts
 from loadgate.plan.targets import Targets
 from loadgate_runner.http import Client, Failure, Gate, Network, locate
 from loadgate_runner.http.waiter import on_a_strand
@@ -596,6 +596,30 @@ async def test_tls_is_verified_against_the_targets_authority(world, start, tmp_p
         await (await world.vu(say(**described), url=url, **wrong)).iterate(0)
         response = world.requests()[-1][0]
         assert (response.error, response.status) == (Failure.TLS, 0), response.message
+
+
+async def test_tls_over_a_unix_socket(world, start, tmp_path, authority):
+    """The certificate is judged by the target's name there too, whatever the socket's path."""
+    files, ca = tls_files(tmp_path, authority, "shop.example")
+    path = str(tmp_path / "s")
+    start(address=f"unix:{path}", **files)
+    (tmp_path / "cm").mkdir()
+    (tmp_path / "cm" / "echo.binpb").write_bytes(protoset())
+    described = {"protoset": {"configMapKeyRef": {"name": "cm", "key": "echo.binpb"}}}
+    for host, came in (("shop.example", (OK, None)), ("other.example", (0, Failure.TLS))):
+        url = f"https://{host}:443"
+        world.network = Network(sockets={locate(url)[0]: path})
+        vu = await world.vu(say(**described), url=url, ca_file=ca)
+        await vu.iterate(0)
+        response = world.requests()[-1][0]
+        assert (response.status, response.error) == came, response.message
+        await vu.close()
+
+
+async def test_no_call_passes_by_a_proxy(world, server):
+    """Validation refuses it; a plan that has a proxy all the same makes no connection, neither through it nor past it."""
+    with pytest.raises(JourneyError, match="gRPC goes through no proxy"):
+        await world.vu(say(), url=f"http://127.0.0.1:{server.port}", proxy=PlanProxy(url="http://127.0.0.1:1"))
 
 
 async def test_a_name_is_looked_up_by_our_own_resolver(world, server):
