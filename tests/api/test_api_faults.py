@@ -40,6 +40,13 @@ def test_a_good_manifest_has_no_fault():
 
 SHAPES = [
     (
+        ("spec", "target", "connection"),
+        {"downloadRate": "fast"},
+        "spec.target.connection.downloadRate",
+        "bytes a second, like 128Ki",
+        "",
+    ),
+    (
         (*LOGIN, "request"),
         {"url": "/x", "file": {"path": "/data/../x"}},
         f"{STEP}.request.file.path",
@@ -198,6 +205,20 @@ SHAPES = [
 ]
 
 MEANINGS = [
+    (
+        ("spec", "target", "connection"),
+        {"uploadRate": "500m"},
+        "spec.target.connection.uploadRate",
+        "must be at least 1 byte a second",
+        "128Ki",
+    ),
+    (
+        ("spec", "target", "connection"),
+        {"downloadRate": 0},
+        "spec.target.connection.downloadRate",
+        "must be at least 1 byte a second",
+        "",
+    ),
     ((*LOGIN, "request"), {"url": "/x", "file": {}}, f"{STEP}.request.file", "needs one of configMapKeyRef, path", ""),
     (
         (*LOGIN, "request"),
@@ -1187,12 +1208,13 @@ def test_a_grpc_call_goes_through_no_proxy(without, faulty):
 
 
 def test_a_grpc_call_chooses_no_source_address():
-    """Where connections come from can't be chosen for grpc, so that a test that says so is told."""
+    """Where connections come from can't be chosen for grpc, nor their rates, so that a test that says so is told."""
     raw = loadtest()
     put(raw, STEPS, [{"grpc": {"method": "a.B/C"}}])
-    put(raw, ("spec", "target"), {"url": "http://a", "connection": {"sourceAddresses": ["10.0.0.1"]}})
+    asked = {"sourceAddresses": ["10.0.0.1"], "uploadRate": "1M", "downloadRate": "1M"}
+    put(raw, ("spec", "target"), {"url": "http://a", "connection": asked})
     found = [fault.path for fault in faults_of(validate_loadtest, raw)]
-    assert "spec.target.connection.sourceAddresses" in found
+    assert {f"spec.target.connection.{field}" for field in asked} <= set(found)
 
 
 def test_only_a_grpc_call_has_a_status_by_name():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from journey_samples import Bench, FakeClient, plan_of, scope_of
 
 from loadgate.api.steps import Request, WebSocket
-from loadgate.plan.document import PlanProxy, PlanTarget, PlanTimeouts
-from loadgate_runner.http import TLS, Options, Timeouts, basic, encode_path, locate
+from loadgate.plan.document import PlanConnection, PlanProxy, PlanTarget, PlanTimeouts
+from loadgate_runner.http import TLS, Options, Rates, Timeouts, basic, encode_path, locate
 from loadgate_runner.journey.errors import JourneyError
 from loadgate_runner.journey.state import State
 from loadgate_runner.journey.target import Target, load
@@ -263,6 +263,16 @@ def test_a_targets_proxy_is_told_who_asks_by_environment(tmp_path):
     with pytest.raises(JourneyError, match="TLS settings of the target's proxy"):
         load(target(proxy=PlanProxy(url="https://proxy", ca_file="ca.pem")), tmp_path, {})
     assert load(target(), tmp_path, {}).options.proxy is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "found"),
+    [({}, None), ({"upload_rate": 1000.0}, Rates(1000, 0)), ({"download_rate": 5.0}, Rates(0, 5))],
+)
+def test_a_targets_rates_are_those_of_each_request(rates, found, tmp_path):
+    """Where none is given, nothing is to stand between a connection and its socket."""
+    where = load(target(connection=PlanConnection(**rates)), tmp_path, {})
+    assert where.options_for(Request(url="/")).rates == found
 
 
 def test_websockets_alone_have_plain_http_tunnelled(tmp_path):

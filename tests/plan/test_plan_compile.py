@@ -180,6 +180,7 @@ def test_how_connections_are_kept_and_names_looked_up():
             "maxAge": "1m30s",
             "idleTimeout": "500ms",
             "sourceAddresses": ["127.0.0.1", "10.0.0.0/28"],
+            "uploadRate": "128Ki",
         },
         "dns": {"ttl": "5s", "select": "random", "policy": "onlyIPv4"},
     }
@@ -188,6 +189,7 @@ def test_how_connections_are_kept_and_names_looked_up():
         "reuse": "iteration", "max_requests": 100, "max_age": 90.0, "idle_timeout": 0.5,
         "unix_socket": None, "source_addresses": ["127.0.0.1", "10.0.0.0/28"], "share": 1,
         "max_connections": None,
+        "upload_rate": 131072.0, "download_rate": None,
     }  # fmt: skip
     assert plan.target.dns.model_dump() == {"ttl": 5.0, "select": "random", "policy": "onlyIPv4"}
     left_out = plan_of(scenario("constant-vus", vus=1, duration="1s")).target

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from .base import Model
 from .conditions import Documented
 from .scenarios import EXECUTORS
-from .units import Cpu, Duration, Memory, Ratio
+from .units import ByteRate, Cpu, Duration, Memory, Ratio
 
 _MODULES = (
     "auth",
@@ -48,6 +48,7 @@ _SIMPLE: dict[Any, str] = {
     Ratio: "ratio",
     Cpu: "quantity",
     Memory: "quantity",
+    ByteRate: "quantity",
 }
 _SCALARS = (str, int, float, bool)
 

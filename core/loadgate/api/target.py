@@ -9,7 +9,7 @@ from .base import Model
 from .cel import at_most_one, exactly_one, rule, validated
 from .names import PROXY_PATTERN, Headers, MountPath, ShortText, Url
 from .references import KeyRef, SecretSource
-from .units import Duration, Ratio
+from .units import ByteRate, Duration, Ratio
 
 ProxyUrl = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PROXY_PATTERN)]
 
@@ -92,6 +92,10 @@ class Connection(Model):
     """A unix socket that stands for the target's host and port, such as a sidecar's: its path in the runner."""
     source_addresses: Annotated[list[ShortText], Field(min_length=1, max_length=64)] | None = None
     """Where connections come from, each from the next: addresses of the runner, or networks that are its own."""
+    upload_rate: ByteRate | None = None
+    """How many bytes a second each connection sends at most, before TLS; as many as it can when left out."""
+    download_rate: ByteRate | None = None
+    """How many bytes a second each connection receives at most, before TLS; as many as it can when left out."""
     share: Annotated[int, Field(ge=1, le=1000)] = 1
     """Virtual users of one load process that share a connection, each on a stream of its own. Only for HTTP/2."""
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

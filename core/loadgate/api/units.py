@@ -150,6 +150,18 @@ class Memory(_Quantity):
         return int(self.amount)
 
 
+class ByteRate(_Quantity):
+    """Bytes a second: `128Ki`, `1M`."""
+
+    __slots__ = ()
+    wanted = "bytes a second, like 128Ki or 1M"
+
+    @property
+    def per_second(self) -> float:
+        """The amount in bytes a second."""
+        return float(self.amount)
+
+
 def _short(number: float) -> str:
     """One decimal below 10, where it matters, none above."""
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:.0f}"

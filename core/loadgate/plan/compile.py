@@ -247,6 +247,8 @@ def _connection(connection: Connection) -> PlanConnection:
         source_addresses=list(connection.source_addresses or ()),
         share=connection.share,
         max_connections=connection.max_connections,
+        upload_rate=connection.upload_rate.per_second if connection.upload_rate else None,
+        download_rate=connection.download_rate.per_second if connection.download_rate else None,
     )
 
 

@@ -45,6 +45,9 @@ class PlanConnection(Stated):
     share: int = 1
     max_connections: int | None = None
     """To one origin, over all runners; None: each VU has its own."""
+    upload_rate: float | None = None
+    """Bytes a second, as is the next."""
+    download_rate: float | None = None
 
 
 class PlanDns(Stated):

@@ -44,7 +44,7 @@ from loadgate_runner.http.listen import MEDIA_TYPE, Wish, listen
 from loadgate_runner.http.network import Network
 from loadgate_runner.http.request import Request, Signer, header_line, prepare
 from loadgate_runner.http.response import Response
-from loadgate_runner.http.settings import TLS, Dns, Keeping, Limits, Options, Protocol, Proxy, Timeouts
+from loadgate_runner.http.settings import TLS, Dns, Keeping, Limits, Options, Protocol, Proxy, Rates, Timeouts
 from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.stream import Opening
 from loadgate_runner.http.tls import tls_fault
@@ -76,6 +76,7 @@ __all__ = [
     "Part",
     "Protocol",
     "Proxy",
+    "Rates",
     "Received",
     "Request",
     "Response",

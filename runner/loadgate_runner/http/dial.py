@@ -12,9 +12,10 @@ from typing import cast
 from loadgate_runner.http.connect import Sources, connect, connect_unix
 from loadgate_runner.http.failures import Failure, RequestFailed, in_words
 from loadgate_runner.http.gate import Gate, SocketAddress
+from loadgate_runner.http.paced import Paced
 from loadgate_runner.http.proxy import Relay, through
 from loadgate_runner.http.resolve import Lookup, Resolve
-from loadgate_runner.http.settings import Proxy, Timeouts
+from loadgate_runner.http.settings import Proxy, Rates, Timeouts
 from loadgate_runner.http.shortage import Shortage
 from loadgate_runner.http.tls import Resumption
 from loadgate_runner.http.urls import Origin
@@ -57,16 +58,19 @@ class Dialer:
     path: str | None = None
     """The unix socket that stands for the origin, in place of any address."""
     sources: Sources = field(default_factory=Sources)
+    rates: Rates | None = None
 
     @property
     def plain(self) -> bool:
         """Whether what is written goes out as it is."""
-        return self.tls is None and self.proxy_tls is None
+        return self.tls is None and self.proxy_tls is None and self.rates is None
 
     async def dial(self, protocol: asyncio.Protocol, phases: Phases, deadline: int) -> socket.socket:
         """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
         if self.fault:
             raise RequestFailed(Failure.TLS, self.fault)
+        if self.rates is not None:
+            protocol = cast("asyncio.Protocol", Paced(protocol, self.loop, self.clock, self.rates))
         await in_task()  # which time limits ask for
         began = self.clock()
         left = (deadline - began) / _SECOND

@@ -119,6 +119,7 @@ class Network:
             self._context(proxy.tls) if proxy is not None and proxy.origin.secure else None,
             self._sockets.get(origin),
             self._sources,
+            options.rates,
         )
 
     def close(self) -> None:

@@ -42,6 +42,14 @@ class Keeping:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast a connection is at most, in bytes a second before TLS; 0: as fast as it can."""
+
+    up: float = 0.0
+    down: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Dns:
     """How names become addresses (see `Lookup`); `ttl` is in seconds."""
 
@@ -119,6 +127,8 @@ class Options:
     """0: a redirect is the answer and is not followed."""
     keeping: Keeping | None = None
     """None: a connection is kept as long as the peer keeps it, and its requests take the shortest path."""
+    rates: Rates | None = None
+    """None: nothing stands between a connection and its socket."""
     proxy: Proxy | None = None
     """None: every origin is reached without one."""
     protocol: Protocol | None = None

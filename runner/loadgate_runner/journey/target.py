@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from loadgate.api.grammar.noproxy import NoProxy
 from loadgate.api.steps import Request, WebSocket
-from loadgate_runner.http import TLS, Keeping, Options, Origin, Protocol, Proxy, Timeouts, basic, locate, tls_fault
+from loadgate_runner.http import (
+    TLS,
+    Keeping,
+    Options,
+    Origin,
+    Protocol,
+    Proxy,
+    Rates,
+    Timeouts,
+    basic,
+    locate,
+    tls_fault,
+)
 
 from .data import read_file
 from .errors import JourneyError
@@ -58,6 +70,7 @@ def load(target: PlanTarget, files: Path, environ: Mapping[str, str]) -> Target:
         host=target.host,
         max_redirects=target.max_redirects,
         keeping=_keeping(target.connection),
+        rates=_rates(target.connection),
         proxy=proxy,
         protocol=_protocol(target, origin),
     )
@@ -121,6 +134,11 @@ def _keeping(connection: PlanConnection) -> Keeping | None:
     requests = 1 if connection.reuse == "never" else connection.max_requests
     bounds = (requests, connection.max_age, connection.idle_timeout)
     return None if bounds == (None, None, None) else Keeping(*bounds)
+
+
+def _rates(connection: PlanConnection) -> Rates | None:
+    up, down = connection.upload_rate, connection.download_rate
+    return None if up is None and down is None else Rates(up or 0.0, down or 0.0)
 
 
 def _protocol(target: PlanTarget, origin: Origin) -> Protocol | None:

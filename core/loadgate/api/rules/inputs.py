@@ -2,7 +2,7 @@
 
 from loadgate.api.grammar.noproxy import parse_no_proxy
 from loadgate.api.grammar.source import parse_source
-from loadgate.api.units import Ratio
+from loadgate.api.units import ByteRate, Ratio
 
 from .auth import check_target_auth
 from .findings import Findings, Node
@@ -38,8 +38,20 @@ def _check_connection(findings: Findings, connection: Node, *, proxied: bool) ->
     for source in connection["sourceAddresses"].each():
         if source.text is not None:
             findings.parsed(source, parse_source)
+    for field in ("uploadRate", "downloadRate"):
+        _check_rate(findings, connection[field])
     if proxied and "unixSocket" in connection:
         findings.add(connection["unixSocket"], "can't be reached by a proxy", "keep one of proxy, unixSocket")
+
+
+def _check_rate(findings: Findings, rate: Node) -> None:
+    """Find a rate at which nothing goes."""
+    try:
+        amount = ByteRate(str(rate.value)).per_second
+    except ValueError:
+        return  # its form is the model's to demand
+    if amount < 1:
+        findings.add(rate, "must be at least 1 byte a second", "128Ki, or leave it out for as fast as it goes")
 
 
 def _check_ca(findings: Findings, ca: Node) -> None:

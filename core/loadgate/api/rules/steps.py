@@ -108,6 +108,9 @@ def check_ways(findings: Findings, spec: Node, blocks: list[Node]) -> None:
     urls = _grpc_urls(spec, blocks)
     if urls and sources.given:
         findings.add(sources, "can't be chosen for gRPC calls", "leave them out, or call from a test of its own")
+    for rate in (spec["target"]["connection"][field] for field in ("uploadRate", "downloadRate")):
+        if urls and rate.given:
+            findings.add(rate, "doesn't hold for gRPC calls", "leave it out, or call from a test of its own")
     if not proxy.given:
         return
     try:

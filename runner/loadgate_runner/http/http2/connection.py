@@ -33,6 +33,7 @@ from loadgate_runner.http.http2.exchange import Exchange
 from loadgate_runner.http.http2.fields import Malformed
 from loadgate_runner.http.http2.machine import Machine
 from loadgate_runner.http.http2.meter import LARGEST, Flood, Meter
+from loadgate_runner.http.upload import tell_of_the_last_byte
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +135,7 @@ class Connection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and send what a connection begins with."""
         self._transport = cast("asyncio.Transport", transport)
+        tell_of_the_last_byte(self._transport)
         self.since = self._heard = self._clock()
         self.stands = True
         self._network.open_connections += 1
@@ -161,8 +163,9 @@ class Connection:
         self._full = True
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """It has all that it was given."""
         self._full = False
+        self._gone_out()
         self._upload()
 
     def eof_received(self) -> None:
@@ -398,12 +401,17 @@ class Connection:
                 return
             if count < len(data):
                 self._transport.write(data[count:])
+        if not self._full:
+            self._gone_out()
+        if self._uploads:
+            self._upload()
+
+    def _gone_out(self) -> None:
+        """Note the moment for whose frames were waiting."""
         now = self._clock()
         for exchange in self._waiting:
             exchange.response.sent_at = now
         self._waiting.clear()
-        if self._uploads:
-            self._upload()
 
     def _reset(self, exchange: Exchange, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         """End a stream on our side."""
