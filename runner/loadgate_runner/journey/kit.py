@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -31,15 +31,17 @@ from .errors import JourneyError, ValueFault
 from .extract import MISSING
 from .metrics import Metrics
 from .requests import defaults_beside, header_pieces
+from .talk import expectation
 from .target import is_absolute
 from .templates import join
 from .tracing import HEADER as TRACE_HEADER
 from .values import text_of
+from .websocket import Metrics as SocketMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from loadgate_runner.http import Origin, Response, Signer
+    from loadgate_runner.http import Opening, Origin, Response
     from loadgate_runner.http import Request as Prepared
 
     from .ports import CheckSeries, RequestSeries, Tags, TraceSeries
@@ -55,6 +57,19 @@ _MOST_KEPT: Final = 1_000
 """Things of one kind that are kept by name. Beyond them, which only names made of data reach, each is made anew."""
 
 
+class _Shape(NamedTuple):
+    """What requests have to have alike to be prepared once."""
+
+    method: str
+    content_type: str | None
+    timeout: str | float | None
+    given: frozenset[str] = frozenset()
+    """Names of headers of their own, in lower case."""
+    signed: bool = False
+    talks: bool = False
+    """Whether it opens a WebSocket."""
+
+
 class Kit:
     """One scenario's, in one process."""
 
@@ -65,6 +80,8 @@ class Kit:
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
         self._trace_series: dict[str, TraceSeries] = {}
+        self._socket_metrics: dict[Any, SocketMetrics] = {}
+        self._wanted: dict[str, tuple[Any, float]] = {}
         alike = "authorization" in map(str.lower, shop.target.headers)
         self.tokens = None if alike else shop.tokens
         """What requests carry to the target that don't say by themselves who they are."""
@@ -91,6 +108,19 @@ class Kit:
             (name, group, check),
             lambda: self.shop.recorder.check_series(self._tags(group, {"name": name, "check": check})),
         )
+
+    def socket_metrics(self, name: str, group: str) -> SocketMetrics:
+        """Return where WebSockets of a name are measured."""
+        redact = self.shop.scope.secrets.redact
+        return _kept(
+            self._socket_metrics,
+            (name, group),
+            lambda: SocketMetrics.of(replace(self.shop, group=redact(group)), redact(name)),
+        )
+
+    def wanted(self, text: Any, json: Mapping[str, Any] | None, within: str) -> tuple[Any, float]:
+        """Return what says whether a WebSocket's message is the expected one, and for how long it is waited for."""
+        return _kept(self._wanted, repr((text, json, within)), lambda: expectation(text, json, within, self))
 
     def trace_series(self, name: str) -> TraceSeries:
         """Return where ids of a name's traced requests are kept."""
@@ -140,16 +170,45 @@ class Kit:
         timeout: str | float | None,
     ) -> Awaitable[Response]:
         """Return the sending of a request, to be awaited; `state.trace` is its id where it is traced."""
+        content_type, content = _content(json, form, body)
+        shape = _Shape(method, content_type, timeout)
+        prepared, origin, path, lines = self._parts(shape, url, state, headers, query, auth)
+        return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
+
+    def opening(  # noqa: PLR0913 - as above
+        self,
+        url: str,
+        state: State,
+        *,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, Any] | None,
+        auth: str | tuple[str, str] | Literal[False] | None,
+        timeout: str | float | None,
+    ) -> Opening:
+        """Return what a WebSocket begins with; the parts are those of a request."""
+        shape = _Shape("GET", None, timeout, talks=True)
+        prepared, origin, path, lines = self._parts(shape, url, state, headers, query, auth)
+        return state.client.opening(prepared, path, lines, origin)
+
+    def _parts(  # noqa: PLR0913, PLR0917 - as above
+        self,
+        shape: _Shape,
+        url: str,
+        state: State,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, Any] | None,
+        auth: str | tuple[str, str] | Literal[False] | None,
+    ) -> tuple[Prepared, Origin, bytes, bytes]:
         origin, path = self._place(url)
         if query:
             path += (b"&" if b"?" in path else b"?") + encode_query(_pairs(query))
-        content_type, content = _content(json, form, body)
         given = dict(headers or {})
         if auth:
             given["Authorization"] = bearer(auth) if isinstance(auth, str) else basic(*auth)
         names = frozenset(map(str.lower, given))
         bare = auth is None and "authorization" not in names
-        prepared, more = self._prepare(method, content_type, names, timeout, self._signer if bare else None)
+        shape = shape._replace(given=names, signed=bare and self._signer is not None)
+        prepared, more = _kept(self._prepared, shape, lambda: self._prepare(shape))
         lines = more if isinstance(more, bytes) else more(state)
         if given:
             lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
@@ -157,7 +216,7 @@ class Kit:
             lines += self._tracing.line(state)
         if self.tokens is not None and bare and origin == prepared.origin:
             lines += self.tokens.line
-        return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
+        return prepared, origin, path, lines
 
     def _place(self, url: str) -> tuple[Origin, bytes]:
         target = self.shop.target
@@ -168,47 +227,27 @@ class Kit:
         except ValueError as error:
             raise ValueFault(str(error)) from error
 
-    def _prepare(
-        self,
-        method: str,
-        content_type: str | None,
-        given: frozenset[str],
-        timeout: str | float | None,
-        signer: Signer | None,
-    ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
+    def _prepare(self, shape: _Shape) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
         """Return what requests of one shape share, and the target's headers that change each time."""
-        return _kept(
-            self._prepared,
-            (method, content_type, given, timeout, signer is None),
-            lambda: self._prepare_anew(method, content_type, given, timeout, signer),
-        )
-
-    def _prepare_anew(
-        self,
-        method: str,
-        content_type: str | None,
-        given: frozenset[str],
-        timeout: str | float | None,
-        signer: Signer | None,
-    ) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
-        target = self.shop.target
-        options = target.options
-        if timeout is not None:
-            options = replace(options, timeouts=_timeouts(timeout, options.timeouts))
-        own = {name: value for name, value in target.headers.items() if name.lower() not in given}
+        target, options = self.shop.target, self.shop.target.options
+        if shape.timeout is not None:
+            options = replace(options, timeouts=_timeouts(shape.timeout, options.timeouts))
+        if shape.talks:
+            options = replace(options, compressed=False, proxy=options.proxy and replace(options.proxy, tunnels=True))
+        own = {name: value for name, value in target.headers.items() if name.lower() not in shape.given}
         fixed, changing = header_pieces(own, self.shop.scope)
-        defaults = defaults_beside(given)
+        defaults = defaults_beside(shape.given)
         prepared = prepare(
-            method,
+            shape.method,
             target.origin,
             None,
             headers=[*fixed, *(defaults or ())],
-            content_type=None if "content-type" in given else content_type,
+            content_type=None if "content-type" in shape.given else shape.content_type,
             options=options,
             needs_headers=True,
             needs_body=True,
             default_headers=defaults is None,
-            signer=signer,
+            signer=self._signer if shape.signed else None,
         )
         return prepared, join(changing)
 

@@ -9,22 +9,20 @@ async def journey(user):
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from loadgate.api.grammar.errors import GrammarError
-from loadgate.api.grammar.think import parse_think
-from loadgate.api.steps import operation_name
+from loadgate.api.steps import operation_name, websocket_url
 from loadgate_runner.http.failures import ANSWERED
 from loadgate_runner.http.waiter import in_task
 
-from .errors import Interrupted, ValueFault
+from .errors import Interrupted
 from .graphql import ACCEPTED, judged
 from .kit import UNSET, Kit
 from .observe import UNAUTHORIZED, due_of, is_expected, record
 from .reply import Reply
+from .talk import hold, think_span
 
 if TYPE_CHECKING:
     from random import Random
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from .metrics import Metrics
     from .secrets import Secrets
     from .state import State
+    from .talk import Talk
 
 _FAILING: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a predicate may raise over a response that isn't as it expects: that check has failed."""
@@ -184,6 +183,32 @@ class User:
             sending = judged(sending)
         return await self._recorded(sending, called, "POST", None, tags)
 
+    async def websocket(  # noqa: PLR0913 - the parts of a handshake, all but two with a default
+        self,
+        url: str,
+        talk: Callable[[Talk], Awaitable[object]],
+        *,
+        name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        subprotocols: Sequence[str] = (),
+        auth: str | tuple[str, str] | Literal[False] | None = None,
+        timeout: str | float | None = None,  # noqa: ASYNC109 - the handshake's own limit
+        tags: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Open a WebSocket, have `talk` (a coroutine function) send and expect over it, and close it.
+
+        What the peer does never raises here: an `expect` that isn't met ends the talk, and the reply has its `error`.
+        The reply is the handshake's, with status 101 where it succeeded; its body is what was expected last.
+        """
+        beginning = self._kit.opening(
+            websocket_url(url), self._state, headers=headers, query=query, auth=auth, timeout=timeout
+        )
+        called = name or f"GET {url.partition('?')[0]}"
+        metrics = self._kit.socket_metrics(called, self._group)
+        talking = hold(beginning, subprotocols, talk, metrics, self._state, self._kit)
+        return await self._recorded(talking, called, "GET", 101, tags)
+
     async def _recorded(
         self, sending: Awaitable[Response], name: str, method: str, status: Any, tags: Mapping[str, str] | None
     ) -> Reply:
@@ -235,7 +260,7 @@ class User:
 
     async def think(self, time: str | float) -> None:
         """Pause: `1s`, `1s..3s` (drawn evenly), or seconds."""
-        low, high = _think(time) if isinstance(time, str) else (float(time), float(time))
+        low, high = think_span(time) if isinstance(time, str) else (float(time), float(time))
         if not await self._kit.shop.sleep(low + (high - low) * self._state.random.random() if high > low else low):
             raise Interrupted
         await in_task()
@@ -285,11 +310,3 @@ def _holds(predicate: Predicate, reply: Reply) -> bool:
         return bool(predicate(reply))
     except _FAILING:
         return False
-
-
-@lru_cache(maxsize=256)
-def _think(text: str) -> tuple[float, float]:
-    try:
-        return parse_think(text)
-    except GrammarError as error:
-        raise ValueFault(error.message) from error

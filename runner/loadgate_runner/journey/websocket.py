@@ -149,7 +149,7 @@ def _compile_act(act: Exchange, name: str, patience: float, shop: Workshop) -> A
 
 
 def _compile_expect(expect: Expect, name: str, shop: Workshop) -> Act:
-    wanted = _compile_wanted(expect, shop.scope)
+    wanted = compile_wanted(expect, shop.scope)
     taken = [_compile_taken(Extraction(variable, one), name, shop) for variable, one in expect.extract.items()]
     needs_document = bool(expect.json_) or any(each.needs_document for each, _ in taken)
 
@@ -178,7 +178,8 @@ def _compile_taken(extraction: Extraction, name: str, shop: Workshop) -> tuple[E
     return extraction, shop.recorder.check_series(shop.series_tags(name=name, check=extraction.check_name))
 
 
-def _compile_wanted(expect: Expect, scope: Scope) -> Callable[[State, Received, Any], bool]:
+def compile_wanted(expect: Expect, scope: Scope) -> Callable[[State, Received, Any], bool]:
+    """Return what says whether a message is the one that is expected, given its document where `json` asks for one."""
     in_json = [json_test(path, value, scope) for path, value in expect.json_.items()]
     of_text = compile_matcher(parse_matcher(expect.text), scope, loose=True) if expect.text is not None else None
 
