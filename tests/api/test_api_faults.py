@@ -206,6 +206,27 @@ SHAPES = [
 
 MEANINGS = [
     (
+        STEPS,
+        [{"sse": {"url": "/x", "for": "1s"}, "check": {"trailers": {"x": "1"}}}],
+        f"{STEP}.check.trailers",
+        "only an answer to a request has trailers",
+        "",
+    ),
+    (
+        STEPS,
+        [{"websocket": {"url": "/x"}, "extract": {"a": {"trailer": "x"}}}],
+        f"{STEP}.extract.a.trailer",
+        "only an answer to a request has trailers",
+        "",
+    ),
+    (
+        (*LOGIN, "extract"),
+        {"a": {"trailer": "x", "header": "y"}},
+        f"{STEP}.extract.a",
+        "has header and trailer",
+        "",
+    ),
+    (
         ("spec", "target", "connection"),
         {"uploadRate": "500m"},
         "spec.target.connection.uploadRate",

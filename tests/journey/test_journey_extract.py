@@ -4,7 +4,7 @@ import jsonpath_rfc9535
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journey_samples import an_answer, json_answer, state_of
+from journey_samples import Bench, an_answer, json_answer, state_of
 
 from loadgate.api.grammar import jsonpath
 from loadgate.api.steps import Extract
@@ -174,3 +174,34 @@ def test_missing_is_told_from_null():
     assert parse_json(b"{") is MISSING
     assert repr(MISSING) == "MISSING"
     assert Failure.RESET  # a failed request has no body: what is extracted from it is missing
+
+
+async def test_trailers_are_checked_and_taken():
+    """By name without regard to case, first or all; what isn't there is missing, and a header isn't one."""
+    answer = an_answer(head={"x-sum": "head"})
+    answer.trail(b"X-Sum: 1\r\nX-Sum: 2\r\n")
+    step = {
+        "request": {"url": "/"},
+        "check": {"trailers": {"x-sum": "*1", "X-Gone": "absent", "x-other": "exists"}},
+        "extract": {
+            "one": {"trailer": "x-sum"}, "all": {"trailer": "X-Sum", "pick": "all"}, "none": {"trailer": "y"},
+        },
+    }  # fmt: skip
+    bench = Bench.steps(step, answers=(answer,))
+    assert await bench.vu.iterate(0) == "completed", bench.log
+    assert bench.client.sent[0].prepared.needs_trailers
+    taken = bench.client.sent[0].prepared.needs_trailers, bench.recorder.checks()
+    assert taken[0]
+    assert list(taken[1].values()) == [[True], [True], [False], [True], [True], [False]]
+    assert [name.split(" ")[0] for name in taken[1]] == ["trailer"] * 3 + ["extract"] * 3
+
+
+@pytest.mark.parametrize(("pick", "found"), [("first", "1"), ("last", "2"), ("all", ["1", "2"])])
+def test_a_trailer_is_taken_by_its_name(pick, found):
+    """Of several values that which is picked; a header of the name isn't one."""
+    answer = an_answer(head={"x-sum": "head"})
+    answer.trail(b"X-Sum: 1\r\nx-sum: 2\r\n")
+    state = state_of()
+    assert Extraction("v", Extract(trailer="X-SUM", pick=pick)).apply(state, answer, MISSING)
+    assert state.vars["v"] == found
+    assert not Extraction("v", Extract(trailer="x-sum")).apply(state, an_answer(head={"x-sum": "1"}), MISSING)

@@ -287,6 +287,8 @@ def test_websockets_alone_have_plain_http_tunnelled(tmp_path):
     ("step", "needs"),
     [
         ({}, (False, False)),
+        ({"check": {"trailers": {"a": "b"}}}, (False, False)),
+        ({"extract": {"a": {"trailer": "b"}}}, (False, False)),
         ({"check": {"status": 200, "duration": "<1s"}}, (False, False)),
         ({"check": {"headers": {"a": "b"}}}, (True, False)),
         ({"check": {"cookies": {"a": "b"}}}, (True, False)),

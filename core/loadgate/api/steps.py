@@ -319,6 +319,8 @@ class Check(Model):
     """The body's text: equal to it, or `*text` for a part of it, or `~regex`."""
     headers: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
     """By header, what its value must be."""
+    trailers: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
+    """By trailer (a field behind the body), what its value must be."""
     cookies: Annotated[dict[ShortText, MatcherValue], Field(max_length=32)] = Field(default={})
     """By cookie that the response sets, what its value must be."""
     json_: Annotated[dict[ShortText, MatcherValue], Field(max_length=64)] = Field(default={})
@@ -328,12 +330,14 @@ class Check(Model):
 class Extract(Model):
     """Where a variable's value comes from."""
 
-    model_config = validated(exactly_one("json", "header", "regex", "cookie"))
+    model_config = validated(exactly_one("json", "header", "trailer", "regex", "cookie"))
 
     json_: ShortText | None = None
     """A JSONPath (RFC 9535) into the body."""
     header: ShortText | None = None
     """A response header."""
+    trailer: ShortText | None = None
+    """A trailer: a field behind the response's body."""
     regex: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A regular expression (RE2) over the body."""
     cookie: ShortText | None = None
@@ -543,6 +547,7 @@ def check_names(check: Check) -> list[str]:
     ):
         if value is not None:
             names.append(f"{subject} {matcher.describe(matcher.parse(value, unit=unit))}")
-    for subject, values in (("header", check.headers), ("cookie", check.cookies), ("json", check.json_)):
+    named = (("header", check.headers), ("trailer", check.trailers), ("cookie", check.cookies), ("json", check.json_))
+    for subject, values in named:
         names += [f"{subject} {key} {matcher.describe(matcher.parse(value))}" for key, value in values.items()]
     return names

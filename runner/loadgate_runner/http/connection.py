@@ -18,6 +18,7 @@ from loadgate_runner.http.failures import Failure
 from loadgate_runner.http.headers import Headers, final_head
 from loadgate_runner.http.request import Request
 from loadgate_runner.http.response import Response
+from loadgate_runner.http.trailing import Trailing
 from loadgate_runner.http.upload import Upload, tell_of_the_last_byte
 from loadgate_runner.http.waiter import Waiter
 
@@ -59,6 +60,7 @@ class Connection(Waiter):
         "_pieces",
         "_send",
         "_total_at",
+        "_trailing",
         "_transport",
         "_turn",
         "_upload",
@@ -80,6 +82,7 @@ class Connection(Waiter):
         self._turn = line.network.turn
         self._wire = b""
         self._upload: Upload | None = None
+        self._trailing: Trailing | None = None
         self._lean: Any = None
         self._full: Any = None
         self._parser: Any = None
@@ -283,15 +286,19 @@ class Connection(Waiter):
         if self.response is not None:
             self._end(self._clock(), *self._cut_off(self.response, exc))
             self.resume()
-        self._lean = self._full = self._parser = None  # each holds a method of this object
+        self._lean = self._full = self._parser = self._trailing = None  # each holds a method of this object
         self._send = None
 
     # ---- reading what isn't as before
 
     def _begin_to_read(self, request: Request) -> None:
         """Choose the parser that calls no more than the request needs."""
+        self._trailing = None
         if request.head_only:
             parser = HttpResponseParser(SimpleNamespace(on_headers_complete=self._on_head_only))
+        elif request.needs_trailers:
+            self._trailing = trailing = Trailing(self._limits.head, self._on_complete, self._on_body)
+            parser = HttpResponseParser(trailing)
         elif request.needs_body:
             parser = self._full
             if parser is None:
@@ -323,6 +330,9 @@ class Connection(Waiter):
                 self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: {fault}")
                 return
             self.keep = False  # the answer is whole; what follows it isn't for us
+        if self._trailing is not None and self._trailing.fed(len(data)):
+            self.fail(Failure.PROTOCOL, f"the answer's trailers are larger than {self._limits.head} bytes")
+            return
         if self._complete and first and len(data) <= self._limits.head:
             self._head = data
         elif not self._headed and not self._gather(response, data):
@@ -419,6 +429,8 @@ class Connection(Waiter):
             response.head = self._head
             response.body, response.size = bytes(self._body), self._body_size
             response.truncated = self._body_size > len(self._body)
+            if self._trailing is not None:
+                response.trail(bytes(self._trailing.lines))
             if response.request.head_only and self._complete:
                 start, end = final_head(self._head)
                 self.keep = stays_open(self._head[start:end])

@@ -18,6 +18,7 @@ _NANOSECONDS = 1_000_000_000
 _LINE_ENDS = str.maketrans("\r\n\0", "   ")
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _EXPECTATION = b"Expect: 100-continue\r\n"
+_TRAILERS_TAKEN = (("te", b"TE: trailers\r\n"), ("connection", b"Connection: TE\r\n"))  # RFC 9110, 10.1.4
 _UNKNOWN = (b"", -1, 0)
 USER_AGENT = f"loadgate/{__version__}"
 
@@ -63,6 +64,7 @@ class Request:
         "method",
         "needs_body",
         "needs_head",
+        "needs_trailers",
         "options",
         "origin",
         "path",
@@ -86,6 +88,7 @@ class Request:
         needs_body: bool,
         content: Content | None = None,
         patience: int = 0,
+        needs_trailers: bool = False,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -94,6 +97,7 @@ class Request:
         self.options = options
         self.needs_head = needs_head
         self.needs_body = needs_body
+        self.needs_trailers = needs_trailers
         self.max_redirects = options.max_redirects
         self.first_byte = int(options.timeouts.first_byte * _NANOSECONDS)
         self.total = int(options.timeouts.total * _NANOSECONDS)
@@ -180,7 +184,7 @@ class Request:
     ) -> "Request":
         return Request(
             method, self.origin, None, headers, body, options, needs_head=self.needs_head, needs_body=self.needs_body,
-            content=content, patience=self.patience,
+            content=content, patience=self.patience, needs_trailers=self.needs_trailers,
         )  # fmt: skip
 
 
@@ -203,10 +207,11 @@ class Signed(Request):
         needs_body: bool,
         content: Content | None = None,
         patience: int = 0,
+        needs_trailers: bool = False,
     ) -> None:
         super().__init__(
             method, origin, None, headers, body, options, needs_head=needs_head, needs_body=needs_body,
-            content=content, patience=patience,
+            content=content, patience=patience, needs_trailers=needs_trailers,
         )  # fmt: skip
         self.path = path or b"/"
         self.needs_head = needs_head or signer.answers  # a challenge is in it
@@ -229,6 +234,7 @@ class Signed(Request):
         return Signed(
             method, self.origin, None, headers, body, options, self._by,
             needs_head=self.needs_head, needs_body=self.needs_body, content=content, patience=self.patience,
+            needs_trailers=self.needs_trailers,
         )  # fmt: skip
 
 
@@ -243,6 +249,7 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     options: Options | None = None,
     needs_headers: bool = False,
     needs_body: bool = False,
+    needs_trailers: bool = False,
     default_headers: bool = True,
     patience: float = 0,
     signer: Signer | None = None,
@@ -263,13 +270,21 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     defaults = _default_headers(options, content_type) if default_headers else _content_type(content_type)
     lines = [header_line(name, value) for name, value in defaults if name.lower() not in names]
     lines += [header_line(name, value) for name, value in given]
+    if needs_trailers:
+        lines += [line for name, line in _TRAILERS_TAKEN if name not in names]
     apart = Content(body) if patience and isinstance(body, bytes) else body if isinstance(body, Content) else None
     together = body if isinstance(body, bytes) and not patience else None
     parts = (method, origin, path, b"".join(lines), together, options)
     needs_head, wait = needs_headers or needs_body, int(patience * _NANOSECONDS)
     if signer is None:
-        return Request(*parts, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait)
-    return Signed(*parts, signer, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait)
+        return Request(
+            *parts, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait,
+            needs_trailers=needs_trailers,
+        )  # fmt: skip
+    return Signed(
+        *parts, signer, needs_head=needs_head, needs_body=needs_body, content=apart, patience=wait,
+        needs_trailers=needs_trailers,
+    )  # fmt: skip
 
 
 def header_line(name: str, value: str) -> bytes:

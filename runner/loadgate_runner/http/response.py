@@ -23,6 +23,7 @@ class Response:
     __slots__ = (
         "_headers",
         "_text",
+        "_trailers",
         "began",
         "blocked",
         "body",
@@ -127,6 +128,18 @@ class Response:
             return headers
 
     @property
+    def trailers(self) -> Headers:
+        """The fields behind the body; none unless the request needs them. They are no headers (RFC 9110, 6.5.1)."""
+        try:
+            return self._trailers
+        except AttributeError:  # there were none
+            return _NO_HEADERS
+
+    def trail(self, lines: bytes) -> None:
+        """Take the trailers, as whole lines."""
+        self._trailers = Headers(b"\r\n" + lines + b"\r\n")
+
+    @property
     def cookies(self) -> dict[str, str]:
         """What this answer set."""
         return self.headers.cookies
@@ -141,6 +154,7 @@ class Response:
             return text
 
     _headers: Headers
+    _trailers: Headers
     _text: str
 
 

@@ -165,6 +165,8 @@ def _tests(check: Check, scope: Scope) -> Iterator[Test]:
         yield _body(check.body, scope)
     for header, value in check.headers.items():
         yield _on_response(_loose(value, scope), _header(header))
+    for trailer, value in check.trailers.items():
+        yield _on_response(_loose(value, scope), _trailer(trailer))
     for cookie, value in check.cookies.items():
         yield _on_response(_loose(value, scope), partial(cookie_of, name=cookie))
     for path, value in check.json_.items():
@@ -191,6 +193,14 @@ def _body(value: object, scope: Scope) -> Test:
 def _header(name: str) -> Callable[[Response], Any]:
     def look(response: Response) -> Any:
         value = response.headers.get(name)
+        return MISSING if value is None else value
+
+    return look
+
+
+def _trailer(name: str) -> Callable[[Response], Any]:
+    def look(response: Response) -> Any:
+        value = response.trailers.get(name)
         return MISSING if value is None else value
 
     return look

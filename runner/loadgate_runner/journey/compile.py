@@ -205,6 +205,7 @@ def _needs(step: Step, extractions: Sequence[Extraction]) -> Needs:
     return Needs(
         headers=bool(check and (check.headers or check.cookies)) or any(each.needs_headers for each in extractions),
         body=bool(check and (check.body is not None or check.size is not None or check.json_))
-        or any(not each.needs_headers for each in extractions),
+        or any(each.needs_body for each in extractions),
+        trailers=bool(check and check.trailers) or any(each.needs_trailers for each in extractions),
         accepted=parse_status(check.status) if check and check.status is not None else None,
     )

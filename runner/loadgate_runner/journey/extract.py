@@ -50,7 +50,16 @@ Take = Callable[[State, "Response", Any], Any]
 class Extraction:
     """One variable and where its value comes from; `required` when it has no default."""
 
-    __slots__ = ("default", "needs_document", "needs_headers", "required", "take", "variable")
+    __slots__ = (
+        "default",
+        "needs_body",
+        "needs_document",
+        "needs_headers",
+        "needs_trailers",
+        "required",
+        "take",
+        "variable",
+    )
 
     def __init__(self, variable: str, extract: Extract) -> None:
         self.variable = variable
@@ -58,6 +67,8 @@ class Extraction:
         self.default = "" if self.required else extract.default
         self.needs_document = extract.json_ is not None
         self.needs_headers = extract.header is not None or extract.cookie is not None
+        self.needs_trailers = extract.trailer is not None
+        self.needs_body = not self.needs_headers and not self.needs_trailers
         self.take = _compile(extract)
 
     @property
@@ -163,6 +174,9 @@ def _compile(extract: Extract) -> Take:
     if extract.header is not None:
         header, pick = extract.header, _PICKS[extract.pick]
         return lambda state, response, _document: _bounded(pick(state, response.headers.all(header)))
+    if extract.trailer is not None:
+        trailer, pick = extract.trailer, _PICKS[extract.pick]
+        return lambda state, response, _document: _bounded(pick(state, response.trailers.all(trailer)))
     cookie = extract.cookie or ""
     return lambda _state, response, _document: _bounded(cookie_of(response, cookie))
 

@@ -64,6 +64,7 @@ class Needs:
 
     headers: bool = False
     body: bool = False
+    trailers: bool = False
     accepted: frozenset[int] | None = None
     """The statuses that the step's check accepts, if it names any."""
 
@@ -168,6 +169,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             options=target.options_for(call),
             needs_headers=needs.headers,
             needs_body=needs.body,
+            needs_trailers=needs.trailers,
             default_headers=defaults is None,
             patience=call.patience,
             signer=signer_of(call, shop) if address.locate or address.origin == target.origin else None,

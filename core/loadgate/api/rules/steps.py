@@ -45,7 +45,8 @@ _TEMPLATES_OF = {
     "websocket": ("query",),
     "grpc": ("metadata", "message", "messages"),
 }
-_SOURCES = ("json", "header", "regex", "cookie")
+_SOURCES = ("json", "header", "trailer", "regex", "cookie")
+_WITHOUT_TRAILERS = frozenset({"sse", "websocket", "grpc"})
 _STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
 
 
@@ -268,7 +269,7 @@ def _check_websocket(findings: Findings, call: Node, scope: Scope) -> None:
         _check_json(findings, expect["json"], scope)
         for name, source in expect["extract"].entries():
             _check_extract(findings, name, source)
-            if "header" in source or "cookie" in source:
+            if any(field in source for field in ("header", "trailer", "cookie")):
                 findings.add(source, "takes what a message hasn't", "json or regex")
         scope.variables.update(expect["extract"].keys)
 
@@ -307,6 +308,13 @@ def _check_protocol(findings: Findings, step: Node, calls: list[str]) -> None:
         findings.add(status, "a gRPC call's status is a name", "status: OK")
     elif calls and not grpc and any(each >= GRPC_OK for each in accepted):
         findings.add(status, "only a gRPC call has such a status", "status: 200")
+    if set(calls) & _WITHOUT_TRAILERS:
+        trailers = [step["check"]["trailers"], *(source["trailer"] for _, source in step["extract"].entries())]
+        for trailer in trailers:
+            if trailer.value:
+                findings.add(
+                    trailer, "only an answer to a request has trailers", "of a gRPC call, headers has them too"
+                )
     if grpc:
         cookies = [step["check"]["cookies"], *(source["cookie"] for _, source in step["extract"].entries())]
         for cookie in cookies:
@@ -320,7 +328,7 @@ def _check_check(findings: Findings, check: Node, scope: Scope) -> None:
     _check_matcher(findings, check["duration"], scope, Unit.DURATION)
     _check_matcher(findings, check["size"], scope, Unit.SIZE)
     _check_matcher(findings, check["body"], scope)
-    for field in ("headers", "cookies"):
+    for field in ("headers", "trailers", "cookies"):
         for _, wanted in check[field].entries():
             _check_matcher(findings, wanted, scope)
     _check_json(findings, check["json"], scope)
@@ -355,6 +363,6 @@ def _check_extract(findings: Findings, name: str, source: Node) -> None:
         findings.parsed(source["regex"], partial(regex.parse, group=source["group"].number or 0))
     check_fixed(findings, source["default"])
     if source["pick"].value not in (None, "first") and "cookie" in source:
-        findings.add(source["pick"], "goes with json, regex and header only")
+        findings.add(source["pick"], "goes with json, regex, header and trailer only")
     if "group" in source and "regex" not in source:
         findings.add(source["group"], "goes with regex only")

@@ -21,6 +21,7 @@ from h2.events import (
     ResponseReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import H2Error, NoAvailableStreamIDError
@@ -226,6 +227,8 @@ class Connection:
             self._on_end(cast("StreamEnded", event).stream_id, now)
         elif kind is StreamReset:
             self._on_reset(cast("StreamReset", event), now)
+        elif kind is TrailersReceived:
+            self._on_trailers(cast("TrailersReceived", event), now)
         elif kind is WindowUpdated:
             self._upload()
         elif kind is RemoteSettingsChanged:
@@ -244,9 +247,21 @@ class Connection:
             if exchange.headed(event.headers, now) == _CONTINUE and exchange.held is not None:
                 self._let_go(exchange)
         except Malformed as fault:
-            exchange.response.first = exchange.response.first or now
-            self._reset(exchange, ErrorCodes.PROTOCOL_ERROR)
-            exchange.end(now, Failure.PROTOCOL, f"not an HTTP/2 answer: {fault}")
+            self._malformed(exchange, fault, now)
+
+    def _on_trailers(self, event: TrailersReceived, now: int) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is None or not exchange.response.request.needs_trailers:
+            return
+        try:
+            exchange.trailed(event.headers)
+        except Malformed as fault:
+            self._malformed(exchange, fault, now)
+
+    def _malformed(self, exchange: Exchange, fault: Malformed, now: int) -> None:
+        exchange.response.first = exchange.response.first or now
+        self._reset(exchange, ErrorCodes.PROTOCOL_ERROR)
+        exchange.end(now, Failure.PROTOCOL, f"not an HTTP/2 answer: {fault}")
 
     def _on_data(self, event: DataReceived) -> None:
         self._machine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from loadgate_runner.http.failures import Failure
-from loadgate_runner.http.http2.fields import Fields, Malformed, answer_head
+from loadgate_runner.http.http2.fields import Fields, Malformed, answer_head, field_lines
 from loadgate_runner.http.response import Response
 
 if TYPE_CHECKING:
@@ -103,6 +103,14 @@ class Exchange:
         if status >= _FINAL:
             response.status, response.head = status, head
         return status
+
+    def trailed(self, fields: Fields) -> None:
+        """Fields came behind the body. Raises Malformed."""
+        lines = field_lines(fields)
+        self._heads += len(lines)
+        if self._heads > self._limits.head:
+            raise Malformed(f"its head and trailers are larger than {self._limits.head} bytes")
+        self.response.trail(lines)
 
     def came(self, data: bytes) -> None:
         """A piece of the body: counted, and kept up to the limit where someone looks."""

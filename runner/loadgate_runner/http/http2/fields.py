@@ -40,7 +40,7 @@ def request_fields(wire: bytes, scheme: bytes) -> tuple[Fields, int]:
     fields = [(b":method", method), (b":scheme", scheme), (b":authority", authority), (b":path", path)]
     if named:
         gone = {name.strip().lower() for name in named.split(b",")}
-        rest = [field for field in rest if field[0] not in gone]
+        rest = [field for field in rest if field[0] not in gone or field[0] == b"te"]
     return fields + rest, end + len(_END)
 
 
@@ -53,10 +53,15 @@ def answer_head(fields: Fields) -> tuple[int, bytes]:
     if status == _SWITCHING:
         raise Malformed("the status 101 isn't HTTP/2's")
     del fields[0]
+    return status, b"HTTP/2.0 " + code + _LINE_END + field_lines(fields) + _LINE_END
+
+
+def field_lines(fields: Fields) -> bytes:
+    """Fields in the form of HTTP/1.1, each a line. Raises Malformed."""
     lines = b"".join([name + b": " + value + _LINE_END for name, value in fields])
     # A line end in a value would make a line more, so that lines are counted too.
     if not _LINES.fullmatch(lines) or lines.count(_LINE_END) != len(fields):
         raise Malformed("a field's name or value has a character that it may not have")
     if any(name in _OF_A_CONNECTION for name, _ in fields):
         raise Malformed("a field is about a connection, which HTTP/2 has no fields for")
-    return status, b"HTTP/2.0 " + code + _LINE_END + lines + _LINE_END
+    return lines
