@@ -6,7 +6,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 VERSION = $(shell sed -n 's/^appVersion: //p' charts/loadgate/Chart.yaml)
 PROGRAMS = @! command -v go >/dev/null || tests/cluster/cluster build
-E2E = $(BIN)/python -m pytest -m cluster --durations 10
+# What needs only the processor goes one piece a core; what starts processes and looks at the clock goes by itself.
+APIECE = --numprocesses logical --dist worksteal
+E2E = $(BIN)/python -m pytest -m cluster --durations 20
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadgate needs Python 3.11 or later; this is %d.%d. Set PYTHON=…" % sys.version_info[:2])'
@@ -36,15 +38,18 @@ demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slo
 test: lint ## All of it: format, lint, types, layers, CRDs, unit and whole tests, coverage, and then what make e2e does
 	@tests/cluster/cluster need prometheus || true
 	$(PROGRAMS)
-	$(BIN)/python -m pytest -m "not cluster" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not processes and not cluster" $(APIECE) --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 >/dev/null
+	$(BIN)/python -m pytest -m "processes and not cluster" --durations 20
 	@$(MAKE) --no-print-directory test-compiled
 	$(E2E)
 
+FAST_PATH = tests/metrics tests/http tests/fuzz tests/journey tests/runner
 .PHONY: test-compiled
 test-compiled: $(COMPILED)/.ready ## The runner's tests once more, on the compiled modules that a wheel has
 	PYTHONPATH=$(COMPILED) $(BIN)/python -c 'from loadgate_runner import compiled; assert compiled()'
-	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q tests/metrics tests/http tests/fuzz tests/journey tests/runner
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q -m "not processes" $(APIECE) $(FAST_PATH)
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest -q -m processes $(FAST_PATH)
 
 FUZZ_SECONDS ?= 120
 .PHONY: fuzz
@@ -53,7 +58,7 @@ fuzz: $(READY) ## Hostile answers at random for FUZZ_SECONDS (120), with another
 
 .PHONY: test-fast
 test-fast: $(READY) ## Only the tests that start no processes and need no cluster
-	$(BIN)/python -m pytest -m "not processes and not cluster" -q
+	$(BIN)/python -m pytest -m "not processes and not cluster" $(APIECE) -q
 
 .PHONY: lint
 lint: $(READY) ## Format, lint, types, layers, CRDs as generated
