@@ -25,8 +25,8 @@ THINK = 64 / PACED_RATE
 """Seconds of think time that make 64 VUs ask about so often in all."""
 PACED: Steps = [*PLAIN, {"think": f"{THINK * 1000:g}ms"}]
 
-_OPEN_VUS = 512
-"""Enough for a server that pauses for some milliseconds. All of them work in turn, each on its own connection."""
+_OPEN_VUS, _MOST_OPEN_VUS = 64, 512
+"""As many connections as in the other cases, and more only where a server pauses for some milliseconds."""
 
 SCRIPTED = ("k6",)
 """Peers that can do the journey."""
@@ -63,6 +63,7 @@ def cases(peers: list[str], loads: Callable[[], int]) -> list[Case]:
         Case("TLS", "loadgate interpreted", _tls(JOURNEY, compiled=False)),
         *(Case("paced", peer, partial(_paced_peer, peer)) for peer in ("k6", "oha") if peer in peers),
         Case("paced", "loadgate", _ours(PACED)),
+        *(Case("open", peer, partial(_open_peer, peer, loads)) for peer in ("oha",) if peer in peers),
         Case("open", "loadgate", lambda load: _open(load, loads())),
     ]
 
@@ -97,6 +98,11 @@ def _paced_peer(peer: str, load: Load) -> Sample:
     return others.measure(peer, replace(load, rate=PACED_RATE), case="paced")
 
 
+def _open_peer(peer: str, loads: Callable[[], int], load: Load) -> Sample:
+    """What half the rate costs another: it sleeps between requests too, and is woken as often."""
+    return others.measure(peer, replace(load, rate=loads()), case="open")
+
+
 def _open(load: Load, rate: int) -> Sample:
     """Arrivals at a fixed rate; the note says what the table's limits are about."""
     scenario: dict[str, Any] = {
@@ -104,6 +110,7 @@ def _open(load: Load, rate: int) -> Sample:
         "rate": rate,
         "duration": f"{load.lasts}s",
         "preAllocatedVUs": _OPEN_VUS,
+        "maxVUs": _MOST_OPEN_VUS,
         "steps": PLAIN,
     }
     sample, snapshot = clients.run(load, scenario, Setting())
