@@ -219,7 +219,7 @@ async def test_what_peers_do_is_a_failure_of_its_kind(sockets, how, kind):
         peer.origin, hearing([], 10**9, within=0.4), total=0.5, limits=Limits(body=100_000, head=20_000)
     )
     assert (response.error, bool(response.message)) == (kind, True), response.message
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30  # a busy machine takes its time for a flood
     assert response.duration == (response.ended - response.started) // 1000
 
 

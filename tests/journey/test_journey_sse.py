@@ -19,7 +19,7 @@ async def listen():
     async with TestServer(build()) as server:
 
         async def run(*steps, setup=None):
-            target = PlanTarget(url=str(server.make_url("")).rstrip("/"), timeouts=PlanTimeouts(total=5))
+            target = PlanTarget(url=str(server.make_url("")).rstrip("/"), timeouts=PlanTimeouts(total=60))
             plan = plan_of(*steps, target=target)
             recorder, log = MemoryRecorder(), []
             context = Context(

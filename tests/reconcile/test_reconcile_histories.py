@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
 from reconcile_world import BUDGET, NAMESPACE, TEST, WHOLE, World, budget, config_map, load_test
 
 from loadgate.api.conditions import Phase
@@ -386,6 +387,7 @@ def _shrunk(seed: int, spec: dict[str, Any], history: History) -> History:
     return history
 
 
+@pytest.mark.timeout(900)
 def test_the_laws_of_a_runs_life_hold_in_every_history() -> None:
     """No history of crashes, lost runners, lost messages, edits and deletions breaks a law of a run's life."""
     for seed in range(FIRST, FIRST + HISTORIES):
