@@ -51,7 +51,7 @@ def hypercorn(folder, *options, path=None):
         try:
             yield port
         finally:
-            process.terminate()
+            process.kill()  # told to end, it waits 30 seconds for a peer of TLS that is gone
 
 
 @pytest.fixture
