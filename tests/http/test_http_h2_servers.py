@@ -40,7 +40,7 @@ def hypercorn(folder, *options, path=None):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     bind = f"unix:{path}" if path else f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "hypercorn", "served:app", "-b", bind, *options]
+    command = [sys.executable, "-m", "hypercorn", "served:app", "-w", "0", "-b", bind, *options]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -51,7 +51,7 @@ def hypercorn(folder, *options, path=None):
         try:
             yield port
         finally:
-            process.kill()  # told to end, it waits 30 seconds for a peer of TLS that is gone
+            process.kill()  # it has no workers; told to end, it waits 30 seconds for a peer of TLS that is gone
 
 
 @pytest.fixture
