@@ -218,11 +218,15 @@ async def test_a_line_that_came_with_the_cancellation_is_passed_on(answers, pool
     """A VU that is stopped in the very turn in which its connection comes hands it to the next one."""
     peer = await answers(OK)
     _, vus = pooled(3, 1)
-    first = asyncio.ensure_future(vus[0].send(get(peer)))
+
+    async def send_and_stop():
+        await vus[0].send(get(peer))
+        second.cancel()  # which has been given the connection, and hasn't been resumed with it
+
+    first = asyncio.ensure_future(send_and_stop())
     await asyncio.sleep(0)
     second, third = (asyncio.ensure_future(vu.send(get(peer))) for vu in vus[1:])
-    first.add_done_callback(lambda _: second.cancel())
-    await asyncio.wait([second])
+    await asyncio.wait([first, second])
     assert second.cancelled()
     assert (await third).error is None
     assert (await vus[1].send(get(peer))).reused
