@@ -24,7 +24,7 @@ help: ## What each target does
 
 # The wheel as it is shipped, with compiled modules; PYTHONPATH puts it before the sources.
 COMPILED := .venv/compiled
-$(COMPILED)/.ready: $(READY) hatch_build.py $(shell find core/loadgate runner/loadgate_runner -name '*.py')
+$(COMPILED)/.ready: $(READY) hatch_build.py $(shell find core/loadgate runner/loadgate_runner -name '*.py' -o -name '*.pyx')
 	@echo "compiling the runner (a minute) …"
 	@rm -rf $(COMPILED)
 	@LOADGATE_COMPILE=yes $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --target $(COMPILED) .
@@ -53,7 +53,7 @@ test-compiled: $(COMPILED)/.ready ## The runner's tests once more, on the compil
 
 FUZZ_SECONDS ?= 120
 .PHONY: fuzz
-fuzz: $(READY) ## Hostile answers at random for FUZZ_SECONDS (120), with another seed each time; FUZZ_SEED repeats one
+fuzz: $(READY) ## Hostile answers of HTTP/1.1 and HTTP/2 at random for FUZZ_SECONDS (120), with another seed each time; FUZZ_SEED repeats one
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz --timeout 0
 
 .PHONY: test-fast

@@ -1,7 +1,8 @@
 """The wheel's build hook: the modules that each request goes through are compiled, where there is a C compiler.
 
-mypyc compiles the very source that runs without it, so there is one runner and not two. LOADGATE_COMPILE=yes makes a
-failure to compile one of the build, LOADGATE_COMPILE=no doesn't try. An editable installation is never compiled.
+mypyc compiles the very source that runs without it, so there is one runner and not two. What asks the kernel is
+written twice, in Python and for Cython, and tested alike. LOADGATE_COMPILE=yes makes a failure to compile one of the
+build, LOADGATE_COMPILE=no doesn't try. An editable installation is never compiled.
 """
 
 import json
@@ -18,10 +19,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SOURCES = ("core/loadgate", "runner/loadgate_runner")
 _SCRIPT = """
 import json, sys
+from Cython.Build import cythonize
 from mypyc.build import mypycify
 from setuptools import setup
 flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
-modules = mypycify([*flags, *json.loads(sys.argv[1])], opt_level="3", debug_level="0", group_name="loadgate_runner")
+given = json.loads(sys.argv[1])
+sources = [one for one in given if one.endswith(".py")]
+modules = mypycify([*flags, *sources], opt_level="3", debug_level="0", group_name="loadgate_runner")
+if sys.platform == "linux":
+    modules += cythonize([one for one in given if one.endswith(".pyx")], quiet=True)
 setup(name="loadgate", packages=[], ext_modules=modules, script_args=["--quiet", "build_ext", "--inplace"])
 """
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import trustme
 
 from benchmarks.tools import pinned
@@ -20,7 +21,7 @@ TLS_REQUESTS = 1000
 """After so many on one connection nginx closes it, so that clients which can do it resume their TLS session."""
 _CONFIG = """
 worker_processes {workers};
-worker_cpu_affinity auto;
+worker_cpu_affinity {masks};
 worker_rlimit_nofile 32768;
 daemon off;
 pid {folder}/nginx.pid;
@@ -106,16 +107,25 @@ def serve(cores: int | str) -> Iterator[Server]:
         certificate.private_key_pem.write_to_path(folder / "key.pem")
         (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         settings = {"folder": folder, "port": port, "tls_port": tls_port, "tls_requests": TLS_REQUESTS}
-        workers = str(cores).count(",") + 1
-        (folder / "nginx.conf").write_text(_CONFIG.format(workers=workers, **settings))
+        own = [int(core) for core in str(cores).split(",")]
+        settings |= {"workers": len(own), "masks": " ".join(f"1{'0' * core}" for core in own)}
+        (folder / "nginx.conf").write_text(_CONFIG.format(**settings))
         process = subprocess.Popen(pinned(cores, "nginx", "-c", str(folder / "nginx.conf")), stderr=subprocess.PIPE)
         try:
             server = Server(port, tls_port, folder, process.pid)
             _wait_for(server, process)
+            _see_to_cores(process.pid, own)
             yield server
         finally:
             process.terminate()
             process.wait()
+
+
+def _see_to_cores(pid: int, own: list[int]) -> None:
+    """Workers on the client's core would be measured with it, and nothing else would tell. Raises RuntimeError."""
+    found = sorted(core for worker in psutil.Process(pid).children() for core in worker.cpu_affinity() or ())
+    if found != sorted(own):
+        raise RuntimeError(f"nginx's workers run on the cores {found}, not on {own}")
 
 
 def _free_ports() -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from chart_kit import CHART, NAMESPACE, one
 
+from loadgate.api.base import manifest_names
 from loadgate.api.defaults import load_pods
 from loadgate.api.pods import PodTemplate
 from loadgate.plan import Targets
@@ -165,7 +166,7 @@ def test_the_operators_arguments_are_the_values(helm):
 def test_the_operator_can_use_what_the_chart_writes(helm):
     """Every field of spec.runners, but for what is a test's own, is a value, and what is rendered of them has no fault."""
     rendered = one(helm.objects(*EVERYTHING), "ConfigMap", "rel-gate-runners")["data"]["runners.yaml"]
-    fields = {info.alias for info in PodTemplate.model_fields.values()}
+    fields = set(manifest_names(PodTemplate).values())
     assert load_pods(rendered).model_fields_set == set(PodTemplate.model_fields)
     values = yaml.safe_load((CHART / "values.yaml").read_text())["runners"]
     assert set(values) == fields | {"image"}

@@ -104,3 +104,9 @@ def test_grpc_example_does_what_it_says(live: str):
     assert live
     names = ("price", "unknown product", "watch", "order", "trade")
     assert run("grpc.yaml", GRPC[-1]) == dict.fromkeys(names, "0%")
+
+
+def test_python_streams_example_does_what_it_says(live: str):
+    """A journey in Python listens and trades, and all that it checks holds."""
+    calls = ("--set", f"spec.runners.env[0].value={GRPC[-1]}")
+    assert run("python-streams.yaml", live, *calls) == dict.fromkeys(("prices", "price", "trade"), "0%")

@@ -171,7 +171,7 @@ def scripts(draw):
     return Script(method, draw(NEEDS), draw(st.booleans()), wire, draw(CUTS), draw(ENDS), meant)
 
 
-_RAW = st.one_of(
+RAW = st.one_of(
     st.sampled_from([
         b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x03\x00\x02\x01\x00", b"\x15\x03\x03\xff\xff", b"\x17\x03\x03\x00\x00",
         b"\x16\x03\x03\x00\x04\x00\x00\x00\x00", b"\x14\x03\x03\x00\x01\x01", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x17\x03\x03\x40\x00" + bytes(100),
@@ -180,9 +180,16 @@ _RAW = st.one_of(
 )  # fmt: skip
 
 
+def swallows(raw):
+    """Whether such bytes begin a record that is never whole: what is sent behind them is a part of it, and isn't seen."""
+    while len(raw) >= 5 and len(raw) >= 5 + (size := int.from_bytes(raw[3:5], "big")):
+        raw = raw[5 + size :]
+    return len(raw) >= 5 and raw[:3] == b"\x17\x03\x03" and size <= 16_640
+
+
 @st.composite
 def tls_scripts(draw):
     """The same within a TLS session, with alerts and bytes in it that are no records of the session."""
     script = draw(scripts())
-    raw = draw(st.one_of(st.just(b""), _RAW))
+    raw = draw(st.one_of(st.just(b""), RAW))
     return replace(script, raw=raw, end=draw(st.sampled_from(["stay", "close", "reset"])))

@@ -1,13 +1,14 @@
 """A hostile server on loopback, the VU that meets it, and another VU at a decent server beside, which must notice nothing."""
 
 import asyncio
-import socket
 import ssl
 import time
 from dataclasses import dataclass, field
 
 import trustme
 from fuzz_opinion import is_request
+from fuzz_scripts import swallows
+from fuzz_wires import Plain, Session, no_names
 
 from loadgate.plan import Targets
 from loadgate_runner.http import TLS, Client, Failure, Gate, Limits, Network, Options, Origin, Timeouts, prepare
@@ -18,7 +19,6 @@ LIMITS = Limits(head=2000, body=4000, decoded=8000)
 PATIENT = Timeouts(connect=5, tls=5, first_byte=5, total=5)
 """Longer than any answer takes, on a busy machine too: whoever runs into it has hung."""
 SHORT = Timeouts(connect=1, tls=1, first_byte=0.02, total=0.04)
-_RESET_ON_CLOSE = b"\1\0\0\0\0\0\0\0"
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Stage:
 
     async def open(self):
         """Start the servers and make the clients. Load goes nowhere but to them, whatever a redirect says."""
-        self._network = Network(limits=LIMITS, gate=Gate(Targets(["127.0.0.1"])), resolve=_no_names)
+        self._network = Network(limits=LIMITS, gate=Gate(Targets(["127.0.0.1"])), resolve=no_names)
         self.client, self._decent = Client(self._network), Client(self._network)
         self._servers = [await asyncio.start_server(accept, "127.0.0.1", 0) for accept in (self._accept, _be_decent)]
         ports = [server.sockets[0].getsockname()[1] for server in self._servers]
@@ -79,7 +79,7 @@ class Stage:
         self._said.clear()
         request = self._request(script, timeouts)
         outcome = Outcome(None, None, 0.0)
-        beside = asyncio.ensure_future(self._be_beside(outcome))
+        beside = asyncio.ensure_future(be_beside(self._decent, self._beside, outcome))
         try:
             async with asyncio.timeout(2 * PATIENT.total):
                 if script.warm:
@@ -92,7 +92,8 @@ class Stage:
                     await self._said.wait()  # what comes behind an answer is here before the next request goes out
                     for _ in range(10):
                         await asyncio.sleep(0)
-                ordinary = prepare("GET", self.origin, b"/after", options=self._options(PATIENT), needs_body=True)
+                after = SHORT if swallows(script.raw) else PATIENT
+                ordinary = prepare("GET", self.origin, b"/after", options=self._options(after), needs_body=True)
                 outcome.after = await self.client.send(ordinary)
         finally:
             beside.cancel()
@@ -114,20 +115,10 @@ class Stage:
             needs_body=script.needs == "body",
         )
 
-    async def _be_beside(self, outcome):
-        """Ask the decent server again and again, and see that the loop is free: in CPU time, since others use this machine."""
-        while True:
-            began = time.thread_time()
-            response = await self._decent.send(self._beside)
-            if (response.status, response.body, response.error) != (200, b"well", None):
-                outcome.beside.append(response)
-            await asyncio.sleep(0.0005)
-            outcome.busy = max(outcome.busy, time.thread_time() - began)
-
     async def _accept(self, reader, writer):
         self._tasks.add(asyncio.current_task())
         try:
-            wire = await _Session.open(self._context, reader, writer) if self._secure else _Plain(reader, writer)
+            wire = await Session.open(self._context, reader, writer) if self._secure else Plain(reader, writer)
             while head := await wire.read_request():
                 self._sent.append(head)
                 path = head.split(b" ", 2)[1]
@@ -160,99 +151,8 @@ class Stage:
         return script.end == "stay"
 
 
-class _Plain:
-    """A connection as a server has it."""
-
-    def __init__(self, reader, writer):
-        self._reader = reader
-        self._writer = writer
-
-    async def read_request(self):
-        """The next request; b"" where there is none."""
-        try:
-            return await self._reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError as end:
-            return end.partial
-
-    async def read_on(self):
-        """Take whatever comes, until the other side closes."""
-        while await self._reader.read(1 << 16):
-            pass
-
-    def write(self, data):
-        """Send."""
-        self._writer.write(data)
-
-    write_raw = write
-
-    async def close(self):
-        """Send all, then end."""
-        self._writer.close()
-        await self._writer.wait_closed()
-
-    def reset(self):
-        """End so that the other side gets a reset."""
-        if not self._writer.is_closing():
-            sock = self._writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._writer.transport.abort()
-
-
-class _Session(_Plain):
-    """The same within TLS that is done by hand, so that anything can be put between its records."""
-
-    @classmethod
-    async def open(cls, context, reader, writer):
-        """Shake hands."""
-        session = cls(reader, writer)
-        session._incoming, session._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session._tls = context.wrap_bio(session._incoming, session._outgoing, server_side=True)
-        session._read = b""
-        await session._until(session._tls.do_handshake)
-        return session
-
-    async def _until(self, step):
-        while True:
-            try:
-                result = step()
-            except ssl.SSLWantReadError:
-                self._flush()
-                data = await self._reader.read(1 << 16)
-                if not data:
-                    raise ConnectionResetError from None
-                self._incoming.write(data)
-            else:
-                self._flush()
-                return result
-
-    def _flush(self):
-        if self._outgoing.pending:
-            self._writer.write(self._outgoing.read())
-
-    async def read_request(self):
-        while b"\r\n\r\n" not in self._read:
-            data = await self._until(lambda: self._tls.read(1 << 16))
-            if not data:
-                return b""
-            self._read += data
-        head, _, self._read = self._read.partition(b"\r\n\r\n")
-        return head + b"\r\n\r\n"
-
-    def write(self, data):
-        self._tls.write(data)
-        self._flush()
-
-    def write_raw(self, data):
-        """Send bytes that are no record of the session."""
-        self._writer.write(data)
-
-
 def _without_body(answer, method):
     return answer[: answer.index(b"\r\n\r\n") + 4] if method == "HEAD" else answer
-
-
-async def _no_names(host, port):
-    raise OSError(f"{host} is not to be looked up")
 
 
 async def _be_decent(reader, writer):
@@ -263,3 +163,14 @@ async def _be_decent(reader, writer):
         pass
     finally:
         writer.transport.abort()
+
+
+async def be_beside(client, request, outcome):
+    """Ask a decent peer again and again, and see that the loop is free: in CPU time, since others use this machine."""
+    while True:
+        began = time.thread_time()
+        response = await client.send(request)
+        if (response.status, response.body, response.error) != (200, b"well", None):
+            outcome.beside.append(response)
+        await asyncio.sleep(0.0005)
+        outcome.busy = max(outcome.busy, time.thread_time() - began)

@@ -13,7 +13,7 @@ from loadgate_runner.http import Options, Protocol
 class Second:
     """One connection as a server has it: `h2` is the state machine; what was asked and said is kept by stream."""
 
-    def __init__(self, reader, writer, settings, pieces):
+    def __init__(self, reader, writer, settings, pieces, *, greedy=True):
         self.reader, self.writer, self.pieces = reader, writer, pieces
         config = h2.config.H2Configuration(
             client_side=False, header_encoding="latin-1",
@@ -26,7 +26,7 @@ class Second:
         self.sending = asyncio.Lock()
         self.asked, self.bodies, self.resets = {}, {}, []
         self.ready = asyncio.Queue()
-        self.greedy = True
+        self.greedy = greedy
         """Whether windows are opened again for what came."""
         self.most = 0
         """Streams at once, at most."""
@@ -93,11 +93,11 @@ class Second:
             await asyncio.sleep(0)
 
 
-def second(handler, settings=None, pieces=0):
+def second(handler, settings=None, pieces=0, *, greedy=True):
     """What a server does that speaks HTTP/2: each connection is the test's handler's."""
 
     async def handle(peer, reader, writer):
-        connection = Second(reader, writer, settings or {}, pieces)
+        connection = Second(reader, writer, settings or {}, pieces, greedy=greedy)
         peer.requests.append(connection)
         tasks = [asyncio.ensure_future(connection.serve()), asyncio.ensure_future(handler(connection))]
         try:

@@ -21,7 +21,12 @@ def parsed(*pieces, limit=1000):
         (b"\xef\xbb\xbfdata: one\n\n", [Event("message", "one", "")]),
         (b": hello\n\ndata: a\n: in between\ndata: b\ndata\n\n", [Event("message", "a\nb\n", "")]),
         (b"event: add\nid: 7\ndata: x\n\ndata: y\n\n", [Event("add", "x", "7"), Event("message", "y", "7")]),
-        (b"id: a\nid: b\0\nretry: 10\nodd: 1\ndata: x\n\n", [Event("message", "x", "a")]),
+        (b"id: a\nid: b\0\nretry: 10\nodd: 1\ndata: x\n\n", [Event("message", "x", "a", 10)]),
+        (
+            b"retry: 5\n\ndata: x\n\nretry: 7s\nretry: -1\ndata: y\n\n",
+            [Event("message", "x", "", 5), Event("message", "y", "", 5)],
+        ),
+        (b"retry: 9999999999999999\ndata: x\n\n", [Event("message", "x", "")]),
         (b"event: nothing\n\ndata: x\n\n", [Event("message", "x", "")]),
         (b"data: not whole\n", []),
         (b"data: \xff\xc3\xbc\n\n", [Event("message", "\ufffdü", "")]),
@@ -35,7 +40,8 @@ def test_a_stream_means_these_events(stream, events):
 
 @given(
     st.lists(
-        st.sampled_from([b"data: x", b"data", b"event: e", b"id: 1", b": c", b"", b"", b"\xef\xbb\xbf"]), max_size=12
+        st.sampled_from([b"data: x", b"data", b"event: e", b"id: 1", b"retry: 2", b": c", b"", b"", b"\xef\xbb\xbf"]),
+        max_size=12,
     ),
     st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"]), min_size=12, max_size=12),
 )

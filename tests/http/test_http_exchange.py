@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from http_peers import until
+from http_peers import read_request, until
 
 from loadgate_runner.http import Failure, prepare
 
@@ -56,6 +56,61 @@ async def test_a_head_in_pieces_behind_interim_answers_is_found(pieces, answers,
     response = await frugal.send(prepare("GET", peer.origin, b"/", needs_body=True))
     assert (response.status, response.error, response.headers.all("x")) == (200, None, ["final"])
     assert response.size == 2000
+
+
+async def test_bytes_behind_an_answer_are_not_taken_for_the_interim_ones_before_another(serve, client):
+    """Where an answer behind interim ones was read, one of the same head and as many bytes has no longer a body."""
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"
+
+    async def handler(_peer, reader, writer):
+        for pieces in ([EARLY, final], [final + EARLY]):
+            await read_request(reader)
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0.01)
+
+    peer = await serve(handler)
+    request = prepare("GET", peer.origin, b"/", needs_body=True)
+    for _ in range(2):
+        response = await client.send(request)
+        assert (response.status, response.error, response.body) == (200, None, b"well")
+
+
+SURPLUS = {
+    "one byte": b"H",
+    "a line": b"HTTP/1.1 200 OK\r\n",
+    "a piece of another answer": b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nmo",
+    "another answer": b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nmore",
+    "another one in chunks, with trailers": b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nm\r\n0\r\nX: 2\r\n\r\n",
+    "an interim one": b"HTTP/1.1 103 Early\r\n\r\n",
+    "a change of protocol": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "garbage": b"\0\1\2",
+}
+
+
+@pytest.mark.parametrize("needs", ["nothing", "body", "trailers"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("surplus", SURPLUS)
+async def test_what_comes_in_one_piece_behind_an_answer_is_no_part_of_it(surplus, method, needs, serve, client):
+    """Whatever follows a whole answer, neither status nor body nor trailers change, and the connection isn't used again."""
+    reply = b"HTTP/1.1 204 Well\r\n\r\n" if method == "HEAD" or needs == "nothing" else OK
+    if needs == "trailers" and method == "GET":
+        reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: 1\r\n\r\n"
+
+    async def handler(peer, reader, writer):
+        while await read_request(reader):
+            writer.write(reply + SURPLUS[surplus] if peer.connections == 1 else OK)
+
+    peer = await serve(handler)
+    request = prepare(
+        method, peer.origin, b"/", needs_body=needs == "body", needs_trailers=needs == "trailers", needs_headers=True
+    )
+    response = await client.send(request)
+    assert (response.status, response.error) == (204 if reply.startswith(b"HTTP/1.1 204") else 200, None)
+    assert response.body == (b"hello" if method == "GET" and needs != "nothing" else b"")
+    assert response.trailers.all("x") == (["1"] if method == "GET" and needs == "trailers" else [])
+    after = await client.send(prepare("GET", peer.origin, b"/after", needs_body=True))
+    assert (after.status, after.body, after.error, after.reused) == (200, b"hello", None, False)
 
 
 @pytest.mark.parametrize("pieces", [0, 1])

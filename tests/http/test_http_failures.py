@@ -80,6 +80,9 @@ GARBAGE = {
     "a length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a bad chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "an empty line first": b"\r\n\r\n" + OK,
+    "an empty line behind an interim answer": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\r\n" + OK,
+    "an empty line between interim answers": b"HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + OK,
+    "a bare line end behind an interim answer": b"HTTP/1.1 100 Continue\r\n\r\n\n" + OK,
     "a status below 100": b"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
     "a huge length": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
 }
@@ -96,6 +99,20 @@ async def test_what_is_not_http_is_a_protocol_failure(name, pieces, answers, cli
     assert response.message
     response = await client.send(request)
     assert (response.status, response.error, response.reused) == (200, None, False)
+
+
+async def test_no_need_reads_past_an_empty_line(answers, client):
+    """Behind an interim answer an empty line is a protocol failure without a status to HEAD, too, and whatever is asked of an answer."""
+    peer = await answers(GARBAGE["an empty line behind an interim answer"])
+    for method, needs in (
+        ("HEAD", {}),
+        ("GET", {}),
+        ("GET", {"needs_headers": True}),
+        ("GET", {"needs_trailers": True}),
+    ):
+        response = await client.send(prepare(method, peer.origin, b"/", **needs))
+        assert (response.error, response.status) == (Failure.PROTOCOL, 0)
+        assert "empty line" in response.message
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"y" * 300 + b"\r\n", b"y" * 300])
@@ -259,21 +276,12 @@ async def test_too_few_file_descriptors_are_a_connect_failure(answers, client):
     """When this process has no descriptor left, the request fails as one that found no connection, and says why."""
     peer = await answers(OK)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = socket.socket()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest.fileno(), hard))
-    lowest.close()
-    filler = []
+    # below every number that could be given: what else this process closes meanwhile frees nothing
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        while True:
-            try:
-                filler.append(socket.socket())
-            except OSError:
-                break
         response = await client.send(prepare("GET", peer.origin, b"/"))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for sock in filler:
-            sock.close()
     assert response.error is Failure.CONNECT
     assert "open files" in response.message
 

@@ -177,12 +177,11 @@ async def test_an_answer_before_the_bodys_end_is_the_answer(serve, client):
     """Who has answered needs no more of the body: the stream ends, and the connection goes on (RFC 9113, 8.1)."""
 
     async def early(connection):
-        connection.greedy = False
         await until(lambda: connection.asked)
         await connection.answer(1, b"enough", 413)
         await echo(connection)
 
-    peer = await serve(second(early))
+    peer = await serve(second(early, greedy=False))
     options = knowing(peer.origin)
     request = prepare("POST", peer.origin, b"/", body=bytes(100_000), options=options, needs_body=True)
     response = await client.send(request)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 from h2_peer import echo, knowing, second
 from http_peers import reset, until
 
@@ -80,6 +81,41 @@ async def test_what_a_goaway_lets_in_is_answered(serve, client):
         response = await client.send(request)
         assert (response.body, response.error) == (b"behind", None), response.message
         assert peer.connections == number + 1
+
+
+@pytest.mark.parametrize(("code", "kind"), [(0, Failure.BODY), (2, Failure.RESET)])
+async def test_a_goaway_and_an_end_within_a_body(code, kind, serve, client):
+    """A peer that says goodbye in order and closes within an answer has cut it short; one that says a fault has broken off."""
+
+    async def handler(connection):
+        stream = await connection.ready.get()
+        connection.h2.send_headers(stream, [(":status", "200"), ("content-length", "10")])
+        connection.h2.send_data(stream, b"half")
+        goaway = bytes([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, code])
+        await connection.raw(goaway + connection.h2.data_to_send())
+        connection.writer.close()
+
+    peer = await serve(second(handler))
+    response = await client.send(prepare("GET", peer.origin, b"/", options=knowing(peer.origin), needs_body=True))
+    assert (response.status, response.error) == (200, kind), response.message
+
+
+async def test_a_body_goes_on_where_its_window_opens_with_a_goaway(serve, client):
+    """A WINDOW_UPDATE and a GOAWAY that lets the request go on, in one piece: the body is sent, and answered."""
+
+    async def handler(connection):
+        await connection.answer(await connection.ready.get())
+        await until(lambda: 3 in connection.asked)
+        connection.h2.increment_flow_control_window(5, 3)
+        goaway = bytes([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0])
+        await connection.raw(connection.h2.data_to_send() + goaway)
+        await echo(connection)
+
+    peer = await serve(second(handler, {SettingCodes.INITIAL_WINDOW_SIZE: 0}))
+    await client.send(prepare("GET", peer.origin, b"/", options=knowing(peer.origin)))  # which tells of the window
+    request = prepare("POST", peer.origin, b"/", body=b"hello", options=knowing(peer.origin), needs_body=True)
+    response = await client.send(request)
+    assert (response.status, response.body, response.error) == (200, b"/ hello", None), response.message
 
 
 async def test_a_goaway_to_a_first_request_is_a_reset(serve, client):
@@ -202,6 +238,19 @@ async def test_a_head_that_is_too_large_is_a_protocol_failure(sort, serve, fruga
     assert response.error is Failure.PROTOCOL, response.message
 
 
+async def test_a_stream_that_the_server_opens_is_a_protocol_failure(serve, client):
+    """A client takes no requests, whatever else the connection carries (RFC 9113, 5.1.1 and 8.4)."""
+
+    async def handler(connection):
+        await connection.ready.get()
+        connection.writer.write(b"\0\0\1\1\5\0\0\0\2\x88")  # HEADERS of stream 2, its last: `:status: 200`
+        await connection.ready.get()
+
+    peer = await serve(second(handler))
+    response = await client.send(prepare("GET", peer.origin, b"/", options=knowing(peer.origin)))
+    assert (response.error, response.status) == (Failure.PROTOCOL, 0), response.message
+
+
 async def test_a_body_of_another_length_is_a_protocol_failure(serve, client):
     """A body that isn't as long as its head says is malformed."""
 
@@ -211,6 +260,38 @@ async def test_a_body_of_another_length_is_a_protocol_failure(serve, client):
     peer = await serve(second(handler))
     response = await client.send(prepare("GET", peer.origin, b"/", options=knowing(peer.origin)))
     assert response.error is Failure.PROTOCOL
+
+
+@pytest.mark.parametrize("body", [b"", b"hell", b"hello!"])
+@pytest.mark.parametrize("needs", [{}, {"needs_trailers": True}])
+async def test_a_body_that_fields_end_has_its_length_too(body, needs, serve, client):
+    """Where a head or trailers are the last of an answer, its body is as long as its head says all the same, or it fails alone."""
+
+    async def handler(connection):
+        stream = await connection.ready.get()
+        connection.h2.send_headers(stream, [(":status", "200"), ("content-length", "5")], end_stream=not body)
+        if body:
+            await connection.send(stream, body, end=False)
+            connection.h2.send_headers(stream, [("x-sum", "1")], end_stream=True)
+        await connection.flush()
+        await echo(connection)
+
+    peer = await serve(second(handler))
+    request = prepare("GET", peer.origin, b"/", options=knowing(peer.origin), needs_body=True, **needs)
+    response = await client.send(request)
+    assert (response.error, response.status) == (Failure.PROTOCOL, 0 if len(body) > 5 else 200)
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 304), ("GET", 204)])
+async def test_an_answer_without_a_body_may_tell_a_length(method, status, serve, client):
+    """The length is of what there would have been."""
+
+    async def handler(connection):
+        await connection.answer(await connection.ready.get(), b"", status, [("content-length", "5")])
+
+    peer = await serve(second(handler))
+    response = await client.send(prepare(method, peer.origin, b"/", options=knowing(peer.origin), needs_body=True))
+    assert (response.error, response.status, response.body) == (None, status, b"")
 
 
 async def test_a_push_that_was_ruled_out_is_a_protocol_failure(serve, client):

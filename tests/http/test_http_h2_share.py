@@ -161,6 +161,34 @@ async def test_a_goaway_moves_all_to_another_connection(serve, vus):
     assert peer.connections == 2
 
 
+@pytest.mark.parametrize("status", ["103", "200"])
+async def test_a_late_head_of_a_request_that_was_given_up_touches_no_other(status, serve, vus):
+    """A request timed out, and then its head comes, an interim one or the answer's: who shares the connection goes on."""
+
+    async def late(connection):
+        while (stream := await connection.ready.get()) is not None:
+            if connection.path(stream) == "/late":
+                await until(lambda: connection.resets)
+                fields = [(b":status", status.encode())]
+                head = connection.h2.encoder.encode(fields)
+                await connection.raw(len(head).to_bytes(3, "big") + b"\1\4" + stream.to_bytes(4, "big") + head)
+            else:
+                await connection.answer(stream)
+
+    peer = await serve(second(late))
+    waiting, other = vus(2)
+    assert (await other.send(to(peer, 2))).error is None
+    impatient = Timeouts(first_byte=0.05, total=5)
+    gone = asyncio.ensure_future(waiting.send(to(peer, 2, b"/late", timeouts=impatient)))
+    while not gone.done():
+        assert (await other.send(to(peer, 2))).error is None
+    assert (await gone).error is Failure.TIMEOUT
+    for _ in range(20):
+        response = await other.send(to(peer, 2))
+        assert (response.error, response.body) == (None, b"hello"), response.message
+    assert peer.connections == 1
+
+
 async def test_large_bodies_share_a_connections_window(serve, vus):
     """Several uploads at once all arrive, and a small request beside them isn't held up behind them."""
     peer = await serve(second(echo))

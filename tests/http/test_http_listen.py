@@ -82,12 +82,21 @@ async def test_chunks_are_no_part_of_events(streams):
     assert (response.error, [one[1] for one in ear.heard]) == (None, ["1"])
 
 
+async def test_what_comes_behind_the_end_is_no_event(streams):
+    """A second answer in the same piece as the stream's last chunk says nothing."""
+    last = b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"
+    peer = await streams(CHUNKED, last + CHUNKED + last.replace(b"1\n", b"2\n"), close=False)
+    ear = Ear()
+    response = await heard(peer, ear)
+    assert (response.error, [one[1] for one in ear.heard]) == (None, ["1"])
+
+
 async def test_time_is_the_end_where_nothing_is_awaited(streams):
     """A stream without an end is listened to for as long as was asked, which is no failure."""
     peer = await streams(HEAD, b"data: 1\n\n", close=False)
     began = time.monotonic()
     response = await heard(peer, Ear(), seconds=0.1)
-    assert 0.1 <= time.monotonic() - began < 2
+    assert 0.1 <= time.monotonic() - began < 20
     assert (response.error, response.body) == (None, b"1")
 
 
@@ -114,6 +123,8 @@ async def test_a_stream_may_outlast_the_requests_time(streams):
         ([b"HTTP/1.1 103 Early Hints\r\n\r\n"], {"forever": b"HTTP/1.1 103 Early Hints\r\n\r\n"}, Failure.PROTOCOL),
         ([b"\x00\xff garbage"], {}, Failure.PROTOCOL),
         ([HEAD[:30]], {}, Failure.PROTOCOL),
+        ([b"\r\n" + HEAD], {}, Failure.PROTOCOL),
+        ([b"HTTP/1.1 103 Early Hints\r\n\r\n", b"\r\n" + HEAD], {}, Failure.PROTOCOL),
         ([], {}, Failure.RESET),
         ([], {"close": False}, Failure.TIMEOUT),
         ([HEAD.replace(b"text/event-stream", b"text/html")], {}, Failure.PROTOCOL),
@@ -156,7 +167,7 @@ async def test_the_first_byte_has_a_limit_of_its_own(streams):
     began = time.monotonic()
     response = await heard(peer, Ear(), seconds=30, first_byte=0.1)
     assert response.error is Failure.TIMEOUT
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 async def test_another_status_is_an_answer_like_any_other(streams):

@@ -154,6 +154,7 @@ REFUSALS = {
     b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops": "its answer is 502",
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n": "its answer is 403",
     b"HTTP/1.1 302 Found\r\nLocation: http://evil.test/\r\n\r\n": "its answer is 302",
+    b"HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n": "doesn't answer in HTTP/1.1",
     b"SSH-2.0-OpenSSH_9.6\r\n\r\n": "doesn't answer in HTTP/1.1",
     b"HTTP/1.1 20": "closed the connection in place of a tunnel",
     b"": "closed the connection in place of a tunnel",

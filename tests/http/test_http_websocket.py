@@ -199,6 +199,7 @@ async def test_messages_that_come_with_the_head_are_heard(sockets):
         ({"answer": None, "pieces": [b"\x00\x01garbage\r\n\r\n"]}, Failure.PROTOCOL),
         ({"answer": None, "pieces": [b"HTTP/1.1 what\r\n\r\n"]}, Failure.PROTOCOL),
         ({"answer": None, "pieces": [b"HTTP/1.1 101"], "close": True}, Failure.PROTOCOL),
+        ({"answer": None, "pieces": [b"HTTP/1.1 103 Early Hints\r\n\r\n\r\n"]}, Failure.PROTOCOL),
         (
             {"answer": None, "pieces": [b"HTTP/1.1 101 S\r\n"], "forever": b"X: " + b"y" * 1000 + b"\r\n"},
             Failure.PROTOCOL,
@@ -293,7 +294,7 @@ async def test_a_peer_that_never_answers_a_close_is_left(sockets):
     began = time.monotonic()
     response = await talked(peer.origin, nothing)
     assert response.error is None
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 async def test_a_cancelled_talk_leaves_no_connection(sockets):

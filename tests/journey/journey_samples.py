@@ -11,7 +11,7 @@ import orjson
 from loadgate.api.steps import Step
 from loadgate.plan.document import Plan, PlanScenario, PlanTarget, PlanTimeouts
 from loadgate.plan.schedule import IterationSchedule
-from loadgate_runner.http import CookieJar, Failure, Origin, Response, locate, prepare
+from loadgate_runner.http import Client, CookieJar, Failure, Origin, Response, locate, prepare
 from loadgate_runner.journey import Context, compile_scenario
 from loadgate_runner.journey.scope import Scope
 from loadgate_runner.journey.state import State
@@ -285,3 +285,16 @@ def state_of(vu_id: int = 7, seed: int = 0, **variables: Any) -> State:
     state = State(vu_id, FakeClient(), seed)
     state.vars.update(variables)
     return state
+
+
+async def play_script(plan, files, network, due=None):
+    """One iteration of a plan's Python journey; gives the recorder, how it ended, the log and the variables."""
+    recorder, log = MemoryRecorder(), []
+    context = Context(
+        run="r", runner_index=0, files=files, environ={}, recorder=recorder, clock=network.clock,
+        sleep=None, client=lambda: Client(network), log=log.append,
+    )  # fmt: skip
+    vu = compile_scenario(plan.scenarios[0], plan, context).new_vu(2, MemoryTally())
+    outcome = await vu.iterate(0, due)
+    await vu.close()
+    return recorder, outcome, log, vu.state.vars

@@ -1,16 +1,14 @@
 """gRPC calls as steps, against a server of grpcio's own in a process of its own."""
 
 import asyncio
-import json
 import socket
-import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import trustme
 from journey_samples import MemoryRecorder, MemoryTally, plan_of, steps_of
+from rpc_process import Process
 from rpc_server import protoset
 
 from loadgate.plan.document import PlanConnection, PlanProxy, PlanTarget, PlanTimeouts
@@ -21,23 +19,7 @@ from loadgate_runner.journey import BlockError, Context, JourneyError, Outcome, 
 
 pytestmark = pytest.mark.processes
 
-SERVER = Path(__file__).with_name("rpc_server.py")
 OK, NOT_FOUND, DEADLINE_EXCEEDED, UNIMPLEMENTED, UNAVAILABLE = 1000, 1005, 1004, 1012, 1014
-
-
-class Process:
-    """A server that has begun."""
-
-    def __init__(self, **options):
-        command = [sys.executable, str(SERVER), json.dumps(options)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-
-    def end(self):
-        """Kill it, wherever it is."""
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from journey_samples import Bench, Sleeper, an_answer, json_answer, plan_of
 from loadgate.plan.document import PlanData, PlanTarget, PlanTimeouts
 from loadgate_runner.http import Failure
 from loadgate_runner.journey import JourneyError, Outcome
-from loadgate_runner.journey.kit import UNSET, Kit
+from loadgate_runner.journey.kit import Kit
 from loadgate_runner.journey.reply import Reply
 
 ITEMS = json_answer(
@@ -48,7 +48,7 @@ async def test_requests_are_sent_and_recorded_as_those_of_steps(bench):
             with user.group("inner"):
                 await user.post("/b", name="B", tags={"area": "shop"}, status=(404, "5xx"))
             await user.request("options", "/c", status="2xx")
-        await user.put("/d"); await user.patch("/d"); await user.delete("/d")
+        await user.put("/d"); await user.patch("/d"); await user.delete("/d"); await user.head("/d"); await user.options("/d")
         """,
         an_answer(status=500),
         tags={"test_type": "load"},
@@ -64,6 +64,8 @@ async def test_requests_are_sent_and_recorded_as_those_of_steps(bench):
         (base | {"name": "PUT /d", "method": "PUT", "group": ""}, False, None),
         (base | {"name": "PATCH /d", "method": "PATCH", "group": ""}, False, None),
         (base | {"name": "DELETE /d", "method": "DELETE", "group": ""}, False, None),
+        (base | {"name": "HEAD /d", "method": "HEAD", "group": ""}, False, None),
+        (base | {"name": "OPTIONS /d", "method": "OPTIONS", "group": ""}, False, None),
     ]
 
 
@@ -259,7 +261,7 @@ async def test_a_pause_that_is_cut_short_ends_the_iteration(bench):
         ("await user.get('http://[')", "ValueFault", "IPv6"),
         ("await user.get('/', status='nope')", "ValueFault", "no status"),
         ("await user.get('/', timeout='soon')", "ValueFault", "not a duration"),
-        ("await user.get('/', form={}, body='x')", "ValueFault", "one of json, form and body"),
+        ("await user.get('/', form={}, body='x')", "ValueFault", "one of json, form, multipart and body"),
         ("await user.think('soon')", "ValueFault", "not a duration"),
         ("user.check(await user.get('/'), json={'$[': 1})", "ValueFault", "check"),
         ("user.check(await user.get('/'), status=[])", "ValueFault", "check"),
@@ -412,7 +414,6 @@ def test_what_is_kept_by_name_is_bounded(bench):
         kit.request_series(f"GET /{number}", "GET", "", None)
         kit.metrics.counter("c", n=str(number))
     assert len(kit._series) == 1000
-    assert UNSET is not None
 
 
 @given(st.binary(max_size=50))

@@ -2,12 +2,12 @@
 
 import pytest
 from aiohttp.test_utils import TestServer
-from journey_samples import MemoryRecorder, MemoryTally, plan_of
+from journey_samples import plan_of, play_script
 
 from live.app import build
 from loadgate.plan.document import PlanTarget, PlanTimeouts
-from loadgate_runner.http import Client, Failure, Network
-from loadgate_runner.journey import Context, Outcome, compile_scenario
+from loadgate_runner.http import Failure, Network
+from loadgate_runner.journey import Outcome
 
 
 @pytest.fixture
@@ -21,13 +21,7 @@ async def journey(tmp_path):
         async def run(script):
             (tmp_path / "c" / "j.py").write_text(script.replace("BASE", base.replace("http", "ws")))
             plan = plan_of(script="c/j.py", target=PlanTarget(url=base, timeouts=PlanTimeouts(total=5)))
-            recorder, log = MemoryRecorder(), []
-            context = Context(
-                run="r", runner_index=0, files=tmp_path, environ={}, recorder=recorder, clock=network.clock,
-                sleep=None, client=lambda: Client(network), log=log.append,
-            )  # fmt: skip
-            vu = compile_scenario(plan.scenarios[0], plan, context).new_vu(2, MemoryTally())
-            return recorder, await vu.iterate(0), log, vu.state.vars
+            return await play_script(plan, tmp_path, network)
 
         yield run
     network.close()

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from .base import Model
+from .base import Model, manifest_names
 from .conditions import Documented
+from .described import descriptions
 from .scenarios import EXECUTORS
 from .units import ByteRate, Cpu, Duration, Memory, Ratio
 
@@ -79,17 +80,19 @@ def _constants(constants: type[Documented]) -> str:
 
 
 def _fields(model: type[Model], inherited: set[str], linked: set[str]) -> str:
-    fields = [info for name, info in model.model_fields.items() if name not in inherited]
+    model.model_rebuild()  # steps stand within steps, so their types are known late
+    words, names = descriptions(model), manifest_names(model)
+    fields = [(name, info) for name, info in model.model_fields.items() if name not in inherited]
     rows = [
-        f"| `{info.alias}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} "
-        f"| {_words(info)} |"
-        for info in fields
+        f"| `{names[name]}` | {_type(info.annotation, linked)}{_range(info.metadata)} | {_default(info)} "
+        f"| {_words(words.get(name, ''))} |"
+        for name, info in fields
     ]
     return "\n".join(["| field | type | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
-def _words(info: FieldInfo) -> str:
-    return (info.description or "").replace("\n", " ").replace("|", "\\|")
+def _words(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|")
 
 
 def _default(info: FieldInfo) -> str:

@@ -533,9 +533,6 @@ _ATTRIBUTES = {kind: f"{kind}_" if kind in ("while", "if") else kind for kind in
 
 Steps = Annotated[list[Step], Field(min_length=1, max_length=MAX_STEPS)]
 
-for _model in (Group, Repeat, While, If, Branch, Step):
-    _model.model_rebuild()
-
 
 def check_names(check: Check) -> list[str]:
     """What the parts of a valid check are called in the metric `checks` and in reports, in the order of its fields."""

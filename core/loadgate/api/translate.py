@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from .base import manifest_names
+from .described import descriptions
 from .faults import Fault
 from .grammar.errors import did_you_mean
 from .names import PATTERNS
@@ -90,6 +92,13 @@ class _Place:
             raw = _inside(raw, part)
         self.expected = _model_of(expected)
 
+    @property
+    def description(self) -> str:
+        """What is said of the field that is expected here."""
+        names = manifest_names(self.owner)
+        said = {names[name]: words for name, words in descriptions(self.owner).items()}
+        return said.get(str(self.path[-1]), "") if self.path else ""
+
 
 def _inside(raw: Any, part: int | str) -> object:
     if isinstance(raw, dict):
@@ -98,7 +107,9 @@ def _inside(raw: Any, part: int | str) -> object:
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {info.alias or name: info for name, info in model.model_fields.items()}
+    model.model_rebuild()  # steps stand within steps, so their types are known late
+    names = manifest_names(model)
+    return {names[name]: info for name, info in model.model_fields.items()}
 
 
 def _bare(annotation: Any) -> Any:
@@ -134,7 +145,7 @@ def _descend(annotation: Any, part: int | str) -> Any:
 
 
 def _missing(_details: ErrorDetails, place: _Place) -> tuple[str, str]:
-    return "is missing", _first_sentence(place.field)
+    return "is missing", _first_sentence(place.description)
 
 
 def _unknown(details: ErrorDetails, place: _Place) -> tuple[str, str]:
@@ -200,9 +211,8 @@ def _other(details: ErrorDetails, _place: _Place) -> tuple[str, str]:
     return message[0].lower() + message[1:], ""
 
 
-def _first_sentence(field: FieldInfo | None) -> str:
-    description = (field.description if field else None) or ""
-    sentence = description.split(". ")[0].rstrip(".").replace("\n", " ")
+def _first_sentence(description: str) -> str:
+    sentence = description.split(". ", maxsplit=1)[0].rstrip(".").replace("\n", " ")
     return sentence if len(sentence) <= _DESCRIBED_LENGTH else ""
 
 

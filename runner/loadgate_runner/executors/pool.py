@@ -26,11 +26,18 @@ GRAIN: Final = 200_000
 AT_ONCE: Final = 64
 """So many arrivals are begun (or dropped) before answers are read again."""
 
+_FIRST: Final = 16
+"""As so many of them counts a VU's first one: it has a connection to make, and others may be free by then."""
+
 _TURNS: Final = 3
 """Turns of the loop within which an answer that is there is read and its VU free: reading, going on, handing over."""
 
 _PATIENCE: Final = 100_000_000
 """Nanoseconds. A loop that was held up for longer has missed arrivals that can't be caught up decently."""
+
+_WARMING: Final = 2_000_000
+"""Nanoseconds between two VUs' first arrivals while others are free. Each has a connection to make, which costs as much
+as many requests do: all of them at the beginning, one after another, would hold up the arrivals behind them."""
 
 _UNBROKEN: Final = 100_000
 """Nanoseconds. An iteration this short may not have waited for anything, so its VU lets others have the loop."""
@@ -53,7 +60,8 @@ class _Member(Waiter):
 
 
 class Pool(Crew):
-    """Pre-allocated VUs are made at once, more when needed; who has been free the longest goes first, so all work.
+    """Pre-allocated VUs are made at once, more when needed. Who has been free the longest goes first, and in between,
+    now and then, one that has never worked, so all work.
 
     An arrival is dropped, and a VU beyond the pre-allocated ones made, only when really nobody is free: once the
     answers that were there are read, and when the loop was held up, once VUs had as long to become free again.
@@ -77,6 +85,7 @@ class Pool(Crew):
         self._turns = 0  # that are to pass until this means that nobody was
         self._settled = 0  # what was due up to here and is still there has found nobody
         self._made = 0
+        self._warm = 0  # from when on who has never worked goes before who has
         self._fresh: deque[Worker] = deque()  # has never worked
         self._free: deque[_Member] = deque()
         self._starting: set[_Member] = set()
@@ -149,47 +158,51 @@ class Pool(Crew):
             self._settled = self._starved
             self._turns = 0
         room = AT_ONCE
-        while room and self._due <= now and self._deal_one():
-            room -= 1
+        while room > 0 and self._due <= now:
+            begun = self._deal_one()
+            if not begun:
+                break
+            room -= begun
         if self._due > now:
             self._turns = 0
             self._rest()
-        elif settles and room:
+        elif settles and room > 0:
             self._rest()
         else:
-            if room and not self._turns:
+            if room > 0 and not self._turns:
                 self._turns, self._starved = _TURNS, now
             self._expected = now
             self._loop.call_soon(self._deal)
 
-    def _deal_one(self) -> bool:
-        """Begin or drop one arrival; False where it is still to be seen whether someone becomes free."""
+    def _deal_one(self) -> int:
+        """Begin or drop one arrival, and say as how many it counts; 0 where someone may yet become free for it."""
         number, due = self._number, self._due
         if due < self._since:
             self._stage.drop(due)
-        elif self._fresh:
+        elif self._fresh and (due >= self._warm or not self._free):
+            self._warm = due + _WARMING
             return self._start(self._fresh.popleft())
         elif self._free:
             member = self._free.popleft()
             member.number, member.due = number, due
             self._advance()
             member.wake()
-            return True
+            return 1
         elif due > self._settled:
-            return False
+            return 0
         elif self._made < self._most:
             return self._start(self._make())
         else:
             self._stage.drop(due)
         self._advance()
-        return True
+        return 1
 
-    def _start(self, worker: Worker) -> bool:
+    def _start(self, worker: Worker) -> int:
         member = _Member(self._loop, worker, self._number, self._due)
         self._starting.add(member)
         self._spawn(self._serve(member))
         self._advance()
-        return True
+        return _FIRST
 
     def _rest(self) -> None:
         if self._due != _NEVER:

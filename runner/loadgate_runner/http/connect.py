@@ -8,6 +8,7 @@ import random
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from itertools import chain, zip_longest
 from typing import Any
@@ -19,6 +20,7 @@ ATTEMPT_DELAY = 0.25
 
 _FIRST_TRIES = 0.25  # seconds that an address gets at least while others wait behind it
 _BIND_ADDRESS_NO_PORT = 24  # Linux' IP_BIND_ADDRESS_NO_PORT, which Python 3.11 has no name for
+_UNDER_WAY = (errno.EALREADY, errno.EINPROGRESS)
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 Attempt = Callable[[socket.AddressFamily, Any], Awaitable[socket.socket]]
@@ -73,22 +75,27 @@ async def connect(
     loop: asyncio.AbstractEventLoop, addresses: Sequence[SocketAddress], until: float, sources: Sources
 ) -> socket.socket:
     """The first that answers; raises OSError where none does. `until` is the loop's time."""
-
-    async def attempt(family: socket.AddressFamily, address: Any) -> socket.socket:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        with contextlib.ExitStack() as undo:
-            undo.callback(sock.close)
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if sources.given:
-                sources.bind(sock)
-            await _reach(loop, sock, address)
-            undo.pop_all()
-        return sock
-
+    if len(addresses) == 1:
+        return await _attempt(loop, sources, *addresses[0])
+    attempt = partial(_attempt, loop, sources)
     if len({family for family, _ in addresses}) > 1:
         return await race(attempt, interleaved(addresses))
     return await in_turn(attempt, addresses, until)
+
+
+async def _attempt(
+    loop: asyncio.AbstractEventLoop, sources: Sources, family: socket.AddressFamily, address: Any
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    with contextlib.ExitStack() as undo:
+        undo.callback(sock.close)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sources.given:
+            sources.bind(sock)
+        await _reach(loop, sock, address)
+        undo.pop_all()
+    return sock
 
 
 async def _reach(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Any) -> None:
@@ -97,6 +104,8 @@ async def _reach(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: 
     """
     fault = sock.connect_ex(address)
     if fault == errno.EINPROGRESS:
+        fault = sock.connect_ex(address)  # a peer on this machine has answered by now, and there is nothing to wait for
+    if fault in _UNDER_WAY:
         reached = loop.create_future()
         loop.add_writer(sock, _note, reached)
         try:
@@ -104,7 +113,7 @@ async def _reach(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: 
         finally:
             loop.remove_writer(sock)
         fault = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if fault:
+    if fault and fault != errno.EISCONN:
         raise OSError(fault, os.strerror(fault))
 
 

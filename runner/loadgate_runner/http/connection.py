@@ -7,6 +7,7 @@ else (more pieces, other heads, interim answers, failures) goes through llhttp, 
 """
 
 import asyncio
+import os
 import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -23,12 +24,14 @@ from loadgate_runner.http.upload import Upload, tell_of_the_last_byte
 from loadgate_runner.http.waiter import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadgate_runner.http.line import Line
+    from loadgate_runner.http.plain import PlainSocket
+    from loadgate_runner.http.secure import SecureSocket
 
 _UNREADABLE = (HttpParserError, HttpParserUpgrade)
 _LINE_ENDS = b"\r\n"
+_ONE = ord("1")
+_STATUS_AT = 9  # where a status begins: "HTTP/1.1 200"
 _NO_PIECES = bytearray()
 _LOWEST = 100
 _CONTINUE = 100
@@ -58,7 +61,8 @@ class Connection(Waiter):
         "_line",
         "_parser",
         "_pieces",
-        "_send",
+        "_plain",
+        "_sockets",
         "_total_at",
         "_trailing",
         "_transport",
@@ -87,7 +91,8 @@ class Connection(Waiter):
         self._full: Any = None
         self._parser: Any = None
         self._transport = cast("asyncio.Transport", None)
-        self._send: Callable[[bytes], int] | None = None
+        self._sockets = line.network.sockets
+        self._plain: PlainSocket | None = None
         self.response: Response | None = None
         self.busy = False
         self.fresh = False
@@ -109,9 +114,18 @@ class Connection(Waiter):
 
     # ---- what a line does with it
 
-    def send_by(self, plain: socket.socket) -> None:
-        """Send on a plain socket, at the end of a turn: a loop's transport wouldn't say when it has sent."""
-        self._send = plain.send
+    def stand_on(self, sock: socket.socket) -> None:
+        """Use a socket that is connected, without a transport of the loop. Raises OSError."""
+        self.stand(self._sockets.take(sock, self))
+
+    def secure_on(self, sock: socket.socket, context: Any, server_name: str) -> "SecureSocket":
+        """The same with TLS: once its handshake is done, the connection stands. Raises OSError and ValueError."""
+        return self._sockets.secure(sock, self, context, server_name)
+
+    def stand(self, plain: "PlainSocket") -> None:
+        """From now on requests go out there."""
+        self._plain = plain
+        self._stand(cast("asyncio.Transport", plain))
 
     def begin(self, request: Request, wire: bytes, started: int, now: int, total_at: int) -> Response:
         """Send a request, at the end of the loop's turn, and give its response, complete once `self` was awaited.
@@ -135,7 +149,7 @@ class Connection(Waiter):
         self.response = response
         self.busy = self.fresh = True
         self._total_at = total_at
-        if self._send is None:
+        if self._plain is None:
             self._transport.write(wire)
         else:
             self._wire = wire
@@ -174,22 +188,19 @@ class Connection(Waiter):
         self.busy = False
         self.wake()
 
-    def flush(self) -> None:
-        """Send what `begin` left for the end of the turn."""
-        response, wire = self.response, self._wire
-        if response is None or self._send is None or not self.keep:
-            return  # it was given up meanwhile
-        try:
-            count = self._send(wire)
-        except BlockingIOError:
-            count = 0
-        except OSError as fault:
-            self.fail(Failure.RESET, f"sending: {fault.strerror}")
-            return
+    def flush(self, now: int) -> int:
+        """Send what `begin` left for the end of the turn; gives the moment behind it."""
+        response, plain = self.response, self._plain
+        if response is None or plain is None or not self.keep:
+            return now  # it was given up meanwhile
+        response.began = now
+        fault = plain.send(self._wire)
+        if fault:
+            self.fail(Failure.RESET, f"sending: {os.strerror(fault)}")
+            return self._clock()
         self._wire = b""
-        response.sent_at = self._clock()
-        if count != response.sent:
-            self._transport.write(wire[count:])
+        response.sent_at = sent_at = self._clock()
+        return sent_at
 
     def abort(self) -> None:
         """Close at once."""
@@ -224,21 +235,28 @@ class Connection(Waiter):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; `resume_writing` is to say when all is out."""
-        self._transport = cast("asyncio.Transport", transport)
-        tell_of_the_last_byte(self._transport)
+        tell_of_the_last_byte(cast("asyncio.Transport", transport))
+        self._stand(cast("asyncio.Transport", transport))
+
+    def _stand(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         self.since = self._clock()
         self.stands = True
         self._line.made()
 
     def data_received(self, data: bytes) -> None:
-        """Read an answer, or a piece of one."""
-        now = self._clock()
+        """Read an answer, or a piece of one, that came just now as far as a loop's transport tells."""
+        self.take(data, self._clock())
+
+    def take(self, data: bytes, now: int) -> None:
+        """Read an answer, or a piece of one, that came at some moment."""
         response = self.response
         if response is None:
             self.abort()  # nothing was asked
             return
         if self.fresh:
             self.fresh = False
+            now = max(now, response.began)  # sent before it was asked for: a peer that guesses
             response.first = now
             request = response.request
             head, size, status = request.plain
@@ -247,8 +265,12 @@ class Connection(Waiter):
                 response.received = size
                 response.status = status
                 response.plain = True
-                response.duration = duration = (now - response.began) // 1000
-                response.sending = sending = (response.sent_at - response.began) // 1000
+                began, sent_at = response.began, response.sent_at
+                if now < sent_at:
+                    response.sent_at = sent_at = now  # the peer answered before the kernel told us that it had all
+                response.blocked = (began - response.started) // 1000
+                response.duration = duration = (now - began) // 1000
+                response.sending = sending = (sent_at - began) // 1000
                 response.waiting = duration - sending
                 response.receiving = 0
                 if request.needs_head:
@@ -263,6 +285,8 @@ class Connection(Waiter):
                     turn.arm()
                 return
             self._begin_to_read(request)
+        elif now < response.first:
+            now = response.first  # the wall clock was set meanwhile
         self._read(response, data, now)
 
     def resume_writing(self) -> None:
@@ -287,7 +311,6 @@ class Connection(Waiter):
             self._end(self._clock(), *self._cut_off(self.response, exc))
             self.resume()
         self._lean = self._full = self._parser = self._trailing = None  # each holds a method of this object
-        self._send = None
 
     # ---- reading what isn't as before
 
@@ -295,19 +318,25 @@ class Connection(Waiter):
         """Choose the parser that calls no more than the request needs."""
         self._trailing = None
         if request.head_only:
-            parser = HttpResponseParser(SimpleNamespace(on_headers_complete=self._on_head_only))
+            parser = HttpResponseParser(
+                SimpleNamespace(on_message_begin=self._on_begin, on_headers_complete=self._on_head_only)
+            )
         elif request.needs_trailers:
-            self._trailing = trailing = Trailing(self._limits.head, self._on_complete, self._on_body)
+            self._trailing = trailing = Trailing(self._limits.head, self._on_begin, self._on_complete, self._on_body)
             parser = HttpResponseParser(trailing)
         elif request.needs_body:
             parser = self._full
             if parser is None:
-                calls = SimpleNamespace(on_message_complete=self._on_complete, on_body=self._on_body)
+                calls = SimpleNamespace(
+                    on_message_begin=self._on_begin, on_message_complete=self._on_complete, on_body=self._on_body
+                )
                 parser = self._full = HttpResponseParser(calls)
         else:
             parser = self._lean
             if parser is None:
-                parser = self._lean = HttpResponseParser(SimpleNamespace(on_message_complete=self._on_complete))
+                parser = self._lean = HttpResponseParser(
+                    SimpleNamespace(on_message_begin=self._on_begin, on_message_complete=self._on_complete)
+                )
         self._parser = parser
         self._headed = self._complete = False
         self._pieces = _NO_PIECES
@@ -333,7 +362,7 @@ class Connection(Waiter):
         if self._trailing is not None and self._trailing.fed(len(data)):
             self.fail(Failure.PROTOCOL, f"the answer's trailers are larger than {self._limits.head} bytes")
             return
-        if self._complete and first and len(data) <= self._limits.head:
+        if self._complete and first and len(data) <= self._limits.head and data[_STATUS_AT] != _ONE:
             self._head = data
         elif not self._headed and not self._gather(response, data):
             return
@@ -357,9 +386,13 @@ class Connection(Waiter):
             self.fail(Failure.PROTOCOL, f"the answer's head is larger than {self._limits.head} bytes")
             return False
         if end:
-            self._head = bytes(self._pieces[self._head_at : end])
+            self._head = bytes(self._pieces[:end])
             self._headed = True
             self._pieces = _NO_PIECES
+            if self._head[self._head_at] in _LINE_ENDS:
+                response.status = 0
+                self.fail(Failure.PROTOCOL, "not an HTTP/1.1 answer: an empty line stands behind an interim one")
+                return False
             response.status = response.status or self._parser.get_status_code()
             if response.status < _LOWEST:
                 self.fail(Failure.PROTOCOL, f"not an HTTP/1.1 answer: its status is {response.status:03d}")
@@ -376,12 +409,15 @@ class Connection(Waiter):
         self.fresh = True
         response.first = 0
 
+    def _on_begin(self) -> None:
+        """Stop where something begins behind the answer: its parts would be taken for the answer's."""
+        if self._complete:
+            raise HttpParserError("a second answer to one request")
+
     def _on_complete(self) -> None:
         parser = self._parser
         status = parser.get_status_code()
-        if self._complete:
-            self.keep = False  # a second answer to one request: the first counts, the connection doesn't
-        elif self.response is not None and (status >= 200 or status == _SWITCHING):
+        if self.response is not None and (status >= 200 or status == _SWITCHING):
             self.response.status = status
             self.keep = parser.should_keep_alive() and status != _SWITCHING
             self._complete = True
@@ -433,7 +469,7 @@ class Connection(Waiter):
                 response.trail(bytes(self._trailing.lines))
             if response.request.head_only and self._complete:
                 start, end = final_head(self._head)
-                self.keep = stays_open(self._head[start:end])
+                self.keep = self.keep and stays_open(self._head[start:end])
         response.settle(kind, message)
         self.fresh = False
         if self._line.keeping is not None:
@@ -455,7 +491,7 @@ class Connection(Waiter):
             return Failure.RESET, "the connection was closed instead of an answer"
         if not self._headed:
             return Failure.PROTOCOL, "the connection was closed within the answer's head"
-        if ends_with_connection(Headers(self._head)):
+        if ends_with_connection(Headers(self._head[self._head_at :])):
             return None, ""
         return Failure.BODY, f"the connection was closed within the body, after {response.received} bytes in all"
 

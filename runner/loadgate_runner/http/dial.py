@@ -7,12 +7,14 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from functools import lru_cache
+from typing import Any, Protocol, cast
 
 from loadgate_runner.http.connect import Sources, connect, connect_unix
 from loadgate_runner.http.failures import Failure, RequestFailed, in_words
 from loadgate_runner.http.gate import Gate, SocketAddress
 from loadgate_runner.http.paced import Paced
+from loadgate_runner.http.poller import AVAILABLE
 from loadgate_runner.http.proxy import Relay, through
 from loadgate_runner.http.resolve import Lookup, Resolve
 from loadgate_runner.http.settings import Proxy, Rates, Timeouts
@@ -22,6 +24,26 @@ from loadgate_runner.http.urls import Origin
 from loadgate_runner.http.waiter import in_task
 
 _SECOND = 1_000_000_000
+
+
+class Shaking(Protocol):
+    """A socket whose handshake is under way."""
+
+    shaken: asyncio.Future[None]
+    """Done when it is; raises OSError where it failed."""
+
+    def forsake(self) -> None:
+        """Nobody waits for it any more."""
+
+
+class Taker(Protocol):
+    """Uses connected sockets without a transport of the loop."""
+
+    def stand_on(self, sock: socket.socket) -> None:
+        """Take a socket as it is. Raises OSError."""
+
+    def secure_on(self, sock: socket.socket, context: Any, server_name: str) -> Shaking:
+        """Take a socket and begin a handshake. Raises OSError and ValueError."""
 
 
 @dataclass(slots=True)
@@ -65,8 +87,13 @@ class Dialer:
         """Whether what is written goes out as it is."""
         return self.tls is None and self.proxy_tls is None and self.rates is None
 
-    async def dial(self, protocol: asyncio.Protocol, phases: Phases, deadline: int) -> socket.socket:
-        """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came."""
+    async def dial(
+        self, protocol: asyncio.Protocol, phases: Phases, deadline: int, taker: Taker | None = None
+    ) -> socket.socket:
+        """Connect until `deadline` (ns) at most. Raises RequestFailed; `phases` then tell how far it came.
+
+        Where there is a taker, it is handed the socket itself, if nothing but its TLS is between it and the peer.
+        """
         if self.fault:
             raise RequestFailed(Failure.TLS, self.fault)
         if self.rates is not None:
@@ -93,6 +120,9 @@ class Dialer:
                     phases.connect = self.clock() - looked_up
         except TimeoutError as fault:
             raise RequestFailed(Failure.TIMEOUT, f"no connection to {self._whom} in time") from fault
+        if taker is not None and AVAILABLE and relay is None and self.rates is None:
+            await self._hand(sock, taker, phases, deadline)
+            return sock
         if relay is not None:
             return await self._open_behind(relay, protocol, sock, phases, deadline)
         return await self._open(protocol, sock, phases, deadline)
@@ -161,6 +191,29 @@ class Dialer:
             self.shortage.note(fault)
             raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
 
+    async def _hand(self, sock: socket.socket, taker: Taker, phases: Phases, deadline: int) -> None:
+        if self.tls is not None:
+            async with self._handshake(phases, deadline):
+                await self._shake(sock, taker, self.tls)
+            return
+        try:
+            taker.stand_on(sock)
+        except OSError as fault:
+            sock.close()
+            self.shortage.note(fault)
+            raise RequestFailed(Failure.CONNECT, f"{self._whom}: {in_words(fault)}") from fault
+
+    async def _shake(self, sock: socket.socket, taker: Taker, tls: Resumption) -> None:
+        try:
+            shaking = taker.secure_on(sock, tls, self.server_name or self.origin.host)
+        except (OSError, ValueError):
+            sock.close()
+            raise
+        try:
+            await shaking.shaken
+        finally:
+            shaking.forsake()
+
     async def _open(
         self, protocol: asyncio.Protocol, sock: socket.socket, phases: Phases, deadline: int
     ) -> socket.socket:
@@ -217,9 +270,8 @@ def _standing(transport: asyncio.Transport, sock: socket.socket) -> socket.socke
 
 def _literal(host: str, port: int) -> SocketAddress | None:
     """The address that a host is, where it is one and no name."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = _address(host)
+    if address is None:
         return None
     if isinstance(address, ipaddress.IPv4Address):
         return socket.AF_INET, (host, port)
@@ -228,3 +280,11 @@ def _literal(host: str, port: int) -> SocketAddress | None:
     except OSError:
         return None
     return socket.AF_INET6, (str(address).partition("%")[0], port, 0, zone)
+
+
+@lru_cache(1000)
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

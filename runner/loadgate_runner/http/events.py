@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _MARK = b"\xef\xbb\xbf"
+_MOST_DIGITS = 15
 
 
 class Event(NamedTuple):
@@ -15,6 +16,8 @@ class Event(NamedTuple):
     type: str
     data: str
     id: str
+    retry: int | None = None
+    """Milliseconds before connecting again, as the stream has said so far."""
 
 
 class TooLarge(Exception):  # noqa: N818 - it names what happened
@@ -33,6 +36,7 @@ class EventParser:
         self._data: list[bytes] = []
         self._size = 0
         self._id = b""
+        self._retry: int | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that are whole with this piece. Raises TooLarge."""
@@ -71,6 +75,8 @@ class EventParser:
             self._type = value
         elif name == b"id" and b"\0" not in value:
             self._id = value
+        elif name == b"retry" and value.isdigit() and len(value) <= _MOST_DIGITS:
+            self._retry = int(value)
         elif not name:
             self._size -= len(line)  # a comment, which servers send to keep a connection open
         return None
@@ -81,4 +87,6 @@ class EventParser:
         if not data:
             return None
         text = b"\n".join(data).decode("utf-8", "replace")
-        return Event(kind.decode("utf-8", "replace") or "message", text, self._id.decode("utf-8", "replace"))
+        return Event(
+            kind.decode("utf-8", "replace") or "message", text, self._id.decode("utf-8", "replace"), self._retry
+        )

@@ -11,6 +11,8 @@ from loadgate_runner.http.failures import Failure, RequestFailed
 
 SocketAddress = tuple[socket.AddressFamily, Any]
 
+_MOST_JUDGED = 10_000
+
 
 def _nothing() -> None:
     """Nobody asked to be told."""
@@ -22,6 +24,7 @@ class Gate:
     def __init__(self, targets: Targets | None = None, told: Callable[[], None] = _nothing) -> None:
         self._targets = targets or Targets()
         self._told = told
+        self._judged: dict[tuple[str, str], bool] = {}
         self.denied = 0
         """Connections that weren't tried since load may not go there."""
         self.first = ""
@@ -29,10 +32,10 @@ class Gate:
 
     def admit(self, host: str, addresses: Iterable[SocketAddress]) -> list[SocketAddress]:
         """Those of a host's addresses that load may go to, in their order. Raises RequestFailed where none is left."""
-        found = [(one, ip_address(one[1][0])) for one in addresses]
-        admitted = [one for one, address in found if self._targets.allows(host, address)]
+        found = list(addresses)
+        admitted = [one for one in found if self._allows(host, one[1][0])]
         if found and not admitted:
-            self._deny(self._targets.denial(host, [address for _, address in found]))
+            self._deny(self._targets.denial(host, _addresses(found)))
         return admitted
 
     def names(self, host: str) -> bool:
@@ -49,6 +52,15 @@ class Gate:
         """See that load may go to a unix socket in place of a host. Raises RequestFailed."""
         if refusal := self._targets.refusal(host) or self._targets.socket_refusal(path):
             self._deny(refusal)
+
+    def _allows(self, host: str, address: str) -> bool:
+        """What the rules say, which never changes: each connection asks for it."""
+        allowed = self._judged.get((host, address))
+        if allowed is None:
+            if len(self._judged) >= _MOST_JUDGED:
+                self._judged.clear()
+            allowed = self._judged[host, address] = self._targets.allows(host, ip_address(address))
+        return allowed
 
     def _deny(self, message: str) -> NoReturn:
         self.denied += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from loadgate_runner.http.cookies import parse_set_cookie
 
 END = b"\r\n\r\n"
+_LINE_ENDS = (b"\r", b"\n")
 
 
 class Headers:
@@ -48,9 +49,12 @@ def final_head(received: bytes | bytearray, start: int = 0, searched: int = 0) -
     """Where the head of the final answer begins and ends (past its empty line), behind any interim (1xx) ones.
 
     While it isn't whole, its end is 0, and it begins no earlier than said: look on from there with more bytes. A head
-    begins at `start`, and up to `searched` it has no end. Validity is the parser's affair.
+    begins at `start`, and up to `searched` it has no end. Validity is the parser's affair, but for an empty line in a
+    head's place: that is a head of one byte, since parsers skip it and go on behind it.
     """
     while True:
+        if received[start : start + 1] in _LINE_ENDS:
+            return start, start + 1
         end = received.find(END, max(start, searched))
         if end < 0:
             return start, 0

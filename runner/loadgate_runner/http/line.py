@@ -161,15 +161,13 @@ class Line:
         phases = Phases()
         connection = Connection(self)
         try:
-            sock = await self._dialer.dial(cast("asyncio.Protocol", connection), phases, total_at)
+            await self._dialer.dial(cast("asyncio.Protocol", connection), phases, total_at, connection)
         except RequestFailed as failed:
             connection.forsake()
             return unsent(failed, phases, request, started, self._clock())
         except (asyncio.CancelledError, GeneratorExit):
             connection.forsake()
             raise
-        if self._dialer.plain:
-            connection.send_by(sock)
         return await self.carry(connection, phases, request, wire, started, total_at)
 
     async def carry(  # noqa: PLR0913, PLR0917 - the parts of an exchange

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -41,61 +42,102 @@ async def listen(opening: Opening, wish: Wish) -> Response:
     the request was due to its end, is of the request and not of how long was listened. Of a failure it is all the time
     until then. Where the answer is no stream of events, it is an answer like any other.
     """
-    response, stream = opening.response(), Stream(opening.network)
-    answer = _Answer(opening, response)
+    listening = Listening(opening)
+    failed: RequestFailed | None = None
     try:
-        await _converse(opening, wish, stream, answer)
-    except RequestFailed as failed:
-        response.ended = opening.network.clock()
-        response.settle(failed.kind, failed.message)
-    else:
-        response.ended = answer.headed_at if answer.streams else opening.network.clock()
-        response.settle(None, "")
+        await listening.begin()
+        if listening.streams:
+            await _hear(listening, wish)
+    except RequestFailed as fault:
+        failed = fault
     finally:
-        stream.close()
-        response.sent, response.received = stream.sent, stream.received
-    return response
+        listening.end(failed)
+    return listening.response
 
 
-async def _converse(opening: Opening, wish: Wish, stream: Stream, answer: _Answer) -> None:
-    response, limits = answer.response, opening.request.options.timeouts
-    total = after(response.started, limits.total)
-    await stream.dial(opening, response, total)
-    first = min(total, after(response.began, limits.first_byte))
-    await stream.write(opening.wire, first)
-    response.sent_at = opening.network.clock()
-    until = first
-    while not answer.headed_at:
-        await answer.take(stream, until)
-        until = total
-    if not answer.streams:
-        while not answer.complete:
-            await answer.take(stream, total)
-        answer.keep_body()
-        return
-    if wish.seconds is not None:
-        until = after(answer.headed_at, wish.seconds)
-    await _hear(answer, wish, stream, until)
-
-
-async def _hear(answer: _Answer, wish: Wish, stream: Stream, until: int) -> None:
-    response = answer.response
+async def _hear(listening: Listening, wish: Wish) -> None:
+    until = listening.until(wish.seconds)
     try:
-        while True:
-            for event in answer.events():
-                response.body = event.data.encode("utf-8", "replace")
-                response.size = len(response.body)
-                if wish.hear(event, answer.moment):
-                    return
-            if answer.complete:
-                break
-            await answer.take(stream, until)
+        while (event := await listening.next(until)) is not None:
+            if wish.hear(event, listening.moment):
+                return
     except RequestFailed as failed:
         if failed.kind is not Failure.TIMEOUT or wish.awaited:
             raise
         return
     if wish.awaited:
-        raise RequestFailed(Failure.BODY, "the stream ended before what was waited for came")
+        raise ended_early()
+
+
+def ended_early() -> RequestFailed:
+    """What a stream is that ended before what is waited for came."""
+    return RequestFailed(Failure.BODY, "the stream ended before what was waited for came")
+
+
+class Listening:
+    """One stream of events, read by one coroutine, event by event."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.response = opening.response()
+        """What came of it; whole once `end` was called."""
+        self._opening = opening
+        self._stream = Stream(opening.network)
+        self._answer = _Answer(opening, self.response)
+        self._heard: deque[Event] = deque()
+        self._total = after(self.response.started, opening.request.options.timeouts.total)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a stream of events came; else it is an answer like any other."""
+        return self._answer.streams
+
+    @property
+    def moment(self) -> int:
+        """When the last event came."""
+        return self._answer.moment
+
+    def until(self, seconds: float | None) -> int:
+        """When it is over that is listened to for so many seconds, or for as long as a request may take."""
+        return self._total if seconds is None else after(self._answer.headed_at, seconds)
+
+    async def begin(self) -> None:
+        """Ask for the stream. Raises RequestFailed; an answer that is no stream is read whole."""
+        response, answer, limits = self.response, self._answer, self._opening.request.options.timeouts
+        await self._stream.dial(self._opening, response, self._total)
+        until = min(self._total, after(response.began, limits.first_byte))
+        await self._stream.write(self._opening.wire, until)
+        response.sent_at = self._opening.network.clock()
+        while not answer.headed_at:
+            await answer.take(self._stream, until)
+            until = self._total
+        if answer.streams:
+            response.ended = answer.headed_at
+            response.settle(None, "")  # so far
+            return
+        while not answer.complete:
+            await answer.take(self._stream, self._total)
+        answer.keep_body()
+
+    async def next(self, until: int) -> Event | None:
+        """The next event; None where the stream has ended in order. Raises RequestFailed."""
+        while not self._heard:
+            self._heard.extend(self._answer.events())
+            if not self._heard:
+                if self._answer.complete:
+                    return None
+                await self._answer.take(self._stream, until)
+        event = self._heard.popleft()
+        self.response.body = event.data.encode("utf-8", "replace")
+        self.response.size = len(self.response.body)
+        return event
+
+    def end(self, failed: RequestFailed | None = None) -> None:
+        """Close it, and derive what the response says."""
+        response, answer = self.response, self._answer
+        response.ended = answer.headed_at if answer.streams and failed is None else self._opening.network.clock()
+        response.settle(failed.kind if failed else None, failed.message if failed else "")
+        self._stream.close()
+        response.sent, response.received = self._stream.sent, self._stream.received
 
 
 @dataclass(slots=True)
@@ -159,6 +201,8 @@ class _Answer:
     def _greet(self) -> None:
         start, end = final_head(self._head)
         head = bytes(self._head[start:end]) or b"HTTP/1.1 000" + END
+        if len(head) == 1:
+            raise RequestFailed(Failure.PROTOCOL, "not an HTTP/1.1 answer: an empty line stands in its head's place")
         self._head.clear()
         self.headed_at = self.moment
         self.response.status = self._parser.get_status_code()
@@ -182,6 +226,11 @@ class _Answer:
         self.complete = True
 
     # ---- what llhttp calls
+
+    def on_message_begin(self) -> None:
+        """Stop where something begins behind the answer."""
+        if self.complete:
+            raise HttpParserError("a second answer to one request")
 
     def on_headers_complete(self) -> None:
         """A head is whole; an interim one isn't the answer's."""

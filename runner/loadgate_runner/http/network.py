@@ -18,6 +18,7 @@ from loadgate_runner.http.request import Request
 from loadgate_runner.http.resolve import Lookup, Resolve, system_resolver
 from loadgate_runner.http.settings import TLS, Dns, Limits, Way
 from loadgate_runner.http.shortage import Shortage
+from loadgate_runner.http.sockets import Sockets
 from loadgate_runner.http.tls import FIRST_ONLY, Resumption, build_context
 from loadgate_runner.http.turn import Turn
 from loadgate_runner.http.urls import Origin
@@ -60,7 +61,8 @@ class Network:
         self._resolve = Lookup(resolve or system_resolver(self.loop), dns or Dns())
         self._sources = sources or Sources()
         self._sockets = sockets or {}
-        self.turn = Turn(self.loop)
+        self.turn = Turn(self.loop, clock)
+        self.sockets = Sockets(self.loop, clock, self.turn)
         self.watchdog = Watchdog(self.loop, clock)
         self.open_connections = 0
         """Connections of all VUs that stand now."""
@@ -123,8 +125,9 @@ class Network:
         )
 
     def close(self) -> None:
-        """Stop watching; clients are closed by their owners."""
+        """Stop watching and listening; clients are closed by their owners."""
         self.watchdog.close()
+        self.sockets.close()
 
     def _context(self, tls: TLS, protocols: tuple[str, ...] = FIRST_ONLY) -> ssl.SSLContext:
         context = self._contexts.get((tls, protocols))

@@ -1,6 +1,6 @@
 """A request compiled once, sent many times: everything that doesn't change is bytes already."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -250,7 +250,7 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
     needs_headers: bool = False,
     needs_body: bool = False,
     needs_trailers: bool = False,
-    default_headers: bool = True,
+    changing: Collection[str] = (),
     patience: float = 0,
     signer: Signer | None = None,
 ) -> Request:
@@ -258,8 +258,8 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
 
     Without a `path`, each `send` says one. With `patience` (seconds), the body waits so long to be asked for; then, and
     where it is a Content, `deliver` is the way to send the request. `headers` win over what would be sent by default
-    (User-Agent, Accept, Accept-Encoding, Content-Type); `Host` and `Content-Length` among them are ignored: the options
-    and the body decide.
+    (User-Agent, Accept, Accept-Encoding, Content-Type), as do those that each `send` adds: their names, in lower case,
+    are `changing`. `Host` and `Content-Length` are ignored: the options and the body decide.
     Raises ValueError where the method or a header's name is none.
     """
     options = options or Options()
@@ -267,8 +267,8 @@ def prepare(  # noqa: PLR0913  a request has these parts, all but three with a d
         raise ValueError(f"{method!r} is not an HTTP method")
     given = [(name, value) for name, value in headers if name.strip().lower() not in {"host", "content-length"}]
     names = {name.strip().lower() for name, _ in given}
-    defaults = _default_headers(options, content_type) if default_headers else _content_type(content_type)
-    lines = [header_line(name, value) for name, value in defaults if name.lower() not in names]
+    defaults = _default_headers(options, content_type)
+    lines = [header_line(name, value) for name, value in defaults if name.lower() not in names.union(changing)]
     lines += [header_line(name, value) for name, value in given]
     if needs_trailers:
         lines += [line for name, line in _TRAILERS_TAKEN if name not in names]

@@ -61,17 +61,19 @@ class Response:
     started: int
     ended: int
     """Nanoseconds of the network's clock, as are the moments between: when it `began` to be sent, when it was
-    (`sent_at`), when the `first` byte of an answer came (0: none did)."""
+    (`sent_at`), when the `first` byte of an answer came (0: none did). What comes on a plain socket came when the
+    kernel had it (see poller)."""
     began: int
     sent_at: int
     first: int
     blocked: int
     """Before anything could be sent that is neither connecting nor TLS: looking the name up, waiting for the VU's
-    connection or one of a pool, an attempt on a connection that the peer had closed."""
+    connection or one of a pool, an attempt on a connection that the peer had closed, and the rest of the loop's turn,
+    at whose end requests go out."""
     connecting: int
     tls: int
     sending: int
-    """Until the kernel had the last byte; requests go out at the end of a turn of the loop, whose rest is in it."""
+    """Until the kernel had the last byte."""
     waiting: int
     receiving: int
     duration: int

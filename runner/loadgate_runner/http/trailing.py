@@ -6,8 +6,15 @@ from collections.abc import Callable
 class Trailing:
     """Keeps the fields that come behind the last head, as lines, and no more of them than a head may have."""
 
-    def __init__(self, most: int, on_message_complete: Callable[[], None], on_body: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        most: int,
+        on_message_begin: Callable[[], None],
+        on_message_complete: Callable[[], None],
+        on_body: Callable[[bytes], None],
+    ) -> None:
         """`most` is in bytes; the rest is what the parser calls besides."""
+        self._on_message_begin = on_message_begin
         self.lines = bytearray()
         self.on_message_complete = on_message_complete
         self._on_body = on_body
@@ -25,7 +32,8 @@ class Trailing:
         return self._waiting > self._most or len(self.lines) > self._most
 
     def on_message_begin(self) -> None:
-        """Another answer: the one before was an interim one."""
+        """Another answer: the one before was an interim one, unless the callback raises."""
+        self._on_message_begin()
         self._behind = False
 
     def on_headers_complete(self) -> None:

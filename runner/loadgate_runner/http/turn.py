@@ -6,6 +6,7 @@ And a VU that went on as soon as its answer is there would hold up the answers b
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 class Turn:
     """What the rest of the loop's turn has to do. Append to a list, then `arm` unless it is armed."""
 
-    __slots__ = ("_loop", "answered", "armed", "asking")
+    __slots__ = ("_clock", "_loop", "answered", "armed", "asking")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], int]) -> None:
         self._loop = loop
+        self._clock = clock
         self.armed = False
         self.answered: list[Connection] = []
         self.asking: list[Connection] = []
@@ -26,17 +28,20 @@ class Turn:
     def arm(self) -> None:
         """See that everything is done once the loop is through with what is ready."""
         self.armed = True
-        self._loop.call_soon(self._complete)
+        self._loop.call_soon(self.complete)
 
-    def _complete(self) -> None:
+    def complete(self) -> None:
+        """Do it. A request begins when the one before it is out: what it waited for that isn't the target's doing."""
         try:
             while self.answered or self.asking:
                 answered, self.answered = self.answered, []
                 for connection in answered:
                     connection.resume()
                 asking, self.asking = self.asking, []
-                for connection in asking:
-                    connection.flush()
+                if asking:
+                    now = self._clock()
+                    for connection in asking:
+                        now = connection.flush(now)
         finally:
             self.armed = False
             if self.answered or self.asking:  # the process is told to end, but others may yet want to finish

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from loadgate.plan.share import Share
 
-from . import data
+from . import data, target
 from .data import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from loadgate.plan.document import Plan, PlanData
+    from loadgate.plan.document import Plan, PlanData, PlanTarget
     from loadgate_runner.http import Signer
 
     from .ports import Bearer, Clock, Recorder, Sender, Sleep
     from .rows import Row, Rows
+    from .target import Target
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Context:
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What steps of all scenarios may share."""
     _sources: dict[str, Source] = field(default_factory=dict)
+    _target: tuple[PlanTarget, Target] | None = None
 
     def sources(self, plan: Plan) -> Mapping[str, Source]:
         """The plan's data, read once: scenarios share the rows that are left of a `unique` source."""
@@ -55,6 +57,12 @@ class Context:
             rows = self.shared[name] if name in self.shared else self._rows(described)
             self._sources[name] = Source(name, rows, described.order, self.share)
         return self._sources
+
+    def target(self, plan: Plan) -> Target:
+        """The plan's target, read once. Raises JourneyError."""
+        if self._target is None or self._target[0] is not plan.target:
+            self._target = plan.target, target.load(plan.target, self.files, self.environ)
+        return self._target[1]
 
     def _rows(self, described: PlanData) -> Rows | list[Row]:
         if described.file is None:

@@ -3,55 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from loadgate.api.grammar.amounts import parse_duration
-from loadgate.api.grammar.errors import GrammarError
 from loadgate.api.steps import Check
 from loadgate_runner.http import (
     ANSWERED,
-    FORM,
-    JSON,
-    TEXT,
-    Timeouts,
+    Content,
     basic,
     bearer,
     encode_path,
     encode_query,
     header_line,
-    json_body,
     locate,
     prepare,
 )
 
+from .bodies import Bodies, pairs
 from .checks import Test, compile_check, parse_status
 from .errors import JourneyError, ValueFault
 from .extract import MISSING
 from .metrics import Metrics
-from .requests import defaults_beside, header_pieces
-from .talk import expectation
+from .requests import header_pieces
 from .target import is_absolute
 from .templates import join
+from .terms import Settings
 from .tracing import HEADER as TRACE_HEADER
 from .values import text_of
-from .websocket import Metrics as SocketMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from loadgate_runner.http import Opening, Origin, Response
     from loadgate_runner.http import Request as Prepared
 
+    from .bodies import Carried
     from .ports import CheckSeries, RequestSeries, Tags, TraceSeries
-    from .reply import Reply
+    from .reply import Answer
     from .state import State
+    from .terms import Terms
     from .workshop import Workshop
 
 T = TypeVar("T")
-
-UNSET: Final[Any] = object()
 
 _MOST_KEPT: Final = 1_000
 """Things of one kind that are kept by name. Beyond them, which only names made of data reach, each is made anew."""
@@ -62,12 +56,14 @@ class _Shape(NamedTuple):
 
     method: str
     content_type: str | None
-    timeout: str | float | None
+    settings: Settings
     given: frozenset[str] = frozenset()
     """Names of headers of their own, in lower case."""
     signed: bool = False
     talks: bool = False
     """Whether it opens a WebSocket."""
+    accept: str | None = None
+    """What it asks for where no header says so."""
 
 
 class Kit:
@@ -80,13 +76,16 @@ class Kit:
         self._series: dict[Any, RequestSeries] = {}
         self._check_series: dict[Any, CheckSeries] = {}
         self._trace_series: dict[str, TraceSeries] = {}
-        self._socket_metrics: dict[Any, SocketMetrics] = {}
-        self._wanted: dict[str, tuple[Any, float]] = {}
+        self.bodies = Bodies(shop.kept)
+        self.methods: Any = None
+        """gRPC's, made with the first call: what they stand on is loaded only where it is used."""
+        self._talk_metrics: dict[Any, Any] = {}
+        self._wanted: dict[str, Any] = {}
         alike = "authorization" in map(str.lower, shop.target.headers)
         self.tokens = None if alike else shop.tokens
         """What requests carry to the target that don't say by themselves who they are."""
         self._signer = None if alike else shop.signer
-        self._tracing = None if TRACE_HEADER in map(str.lower, shop.target.headers) else shop.tracing
+        self.tracing = None if TRACE_HEADER in map(str.lower, shop.target.headers) else shop.tracing
         self._tests: dict[str, list[tuple[str, Test]]] = {}
         self._accepted: dict[Any, frozenset[int]] = {}
 
@@ -109,18 +108,20 @@ class Kit:
             lambda: self.shop.recorder.check_series(self._tags(group, {"name": name, "check": check})),
         )
 
-    def socket_metrics(self, name: str, group: str) -> SocketMetrics:
-        """Return where WebSockets of a name are measured."""
+    def talk_metrics(self, measure: Callable[[Workshop, str], T], name: str, group: str) -> T:
+        """Return where conversations of a name are measured, by what makes that of a workshop and the name."""
         redact = self.shop.scope.secrets.redact
-        return _kept(
-            self._socket_metrics,
-            (name, group),
-            lambda: SocketMetrics.of(replace(self.shop, group=redact(group)), redact(name)),
+        found: T = _kept(
+            self._talk_metrics,
+            (measure, name, group),
+            lambda: measure(replace(self.shop, group=redact(group)), redact(name)),
         )
+        return found
 
-    def wanted(self, text: Any, json: Mapping[str, Any] | None, within: str) -> tuple[Any, float]:
-        """Return what says whether a WebSocket's message is the expected one, and for how long it is waited for."""
-        return _kept(self._wanted, repr((text, json, within)), lambda: expectation(text, json, within, self))
+    def wanted(self, asked: Any, make: Callable[[], T]) -> T:
+        """Return what says whether a message is an expected one, made once for all that ask the same."""
+        found: T = _kept(self._wanted, repr(asked), make)
+        return found
 
     def trace_series(self, name: str) -> TraceSeries:
         """Return where ids of a name's traced requests are kept."""
@@ -145,7 +146,7 @@ class Kit:
         except JourneyError as error:
             raise ValueFault(str(error)) from error
 
-    def results(self, state: State, reply: Reply, asked: dict[str, Any]) -> dict[str, bool]:
+    def results(self, state: State, reply: Answer, asked: dict[str, Any]) -> dict[str, bool]:
         """Return the results of checks in a step's grammar by their names."""
         if not asked:
             return {}
@@ -155,65 +156,43 @@ class Kit:
         document = reply.document if "json_" in asked else MISSING
         return {name: test(state, reply.response, document) for name, test in tests}
 
-    def compose(  # noqa: PLR0913 - the parts of a request
-        self,
-        method: str,
-        url: str,
-        state: State,
-        *,
-        headers: Mapping[str, str] | None,
-        query: Mapping[str, Any] | None = None,
-        json: Any = UNSET,
-        form: Mapping[str, Any] | None = None,
-        body: str | bytes | None = None,
-        auth: str | tuple[str, str] | Literal[False] | None,
-        timeout: str | float | None,
-    ) -> Awaitable[Response]:
+    def compose(self, method: str, url: str, state: State, terms: Terms, body: Carried) -> Awaitable[Response]:
         """Return the sending of a request, to be awaited; `state.trace` is its id where it is traced."""
-        content_type, content = _content(json, form, body)
-        shape = _Shape(method, content_type, timeout)
-        prepared, origin, path, lines = self._parts(shape, url, state, headers, query, auth)
+        content = body.content
+        if terms.expect_continue is not None and not content:
+            raise ValueFault("expect_continue holds a body back, and there is none")
+        shape = _Shape(method, body.content_type, Settings.of(terms))
+        prepared, origin, path, lines = self._parts(shape, url, state, terms)
+        if body.anew and prepared.signer is not None:
+            raise ValueFault("a form with a large file can't be signed: it is another one each time")
+        if prepared.patience or isinstance(content, Content):
+            return state.client.deliver(prepared, path, lines, content, origin)
         return state.client.send(prepared, path=path, headers=lines, body=content, origin=origin)
 
-    def opening(  # noqa: PLR0913 - as above
-        self,
-        url: str,
-        state: State,
-        *,
-        headers: Mapping[str, str] | None,
-        query: Mapping[str, Any] | None,
-        auth: str | tuple[str, str] | Literal[False] | None,
-        timeout: str | float | None,
+    def opening(
+        self, url: str, state: State, terms: Terms, *, talks: bool = False, accept: str | None = None
     ) -> Opening:
-        """Return what a WebSocket begins with; the parts are those of a request."""
-        shape = _Shape("GET", None, timeout, talks=True)
-        prepared, origin, path, lines = self._parts(shape, url, state, headers, query, auth)
+        """Return what a stream, or a WebSocket that `talks`, begins with."""
+        shape = _Shape("GET", None, Settings.of(terms), talks=talks, accept=accept)
+        prepared, origin, path, lines = self._parts(shape, url, state, terms)
         return state.client.opening(prepared, path, lines, origin)
 
-    def _parts(  # noqa: PLR0913, PLR0917 - as above
-        self,
-        shape: _Shape,
-        url: str,
-        state: State,
-        headers: Mapping[str, str] | None,
-        query: Mapping[str, Any] | None,
-        auth: str | tuple[str, str] | Literal[False] | None,
-    ) -> tuple[Prepared, Origin, bytes, bytes]:
+    def _parts(self, shape: _Shape, url: str, state: State, terms: Terms) -> tuple[Prepared, Origin, bytes, bytes]:
         origin, path = self._place(url)
-        if query:
-            path += (b"&" if b"?" in path else b"?") + encode_query(_pairs(query))
-        given = dict(headers or {})
-        if auth:
-            given["Authorization"] = bearer(auth) if isinstance(auth, str) else basic(*auth)
+        if terms.query:
+            path += (b"&" if b"?" in path else b"?") + encode_query(pairs(terms.query))
+        given = dict(terms.headers or {})
+        if terms.auth:
+            given["Authorization"] = bearer(terms.auth) if isinstance(terms.auth, str) else basic(*terms.auth)
         names = frozenset(map(str.lower, given))
-        bare = auth is None and "authorization" not in names
+        bare = terms.auth is None and "authorization" not in names
         shape = shape._replace(given=names, signed=bare and self._signer is not None)
         prepared, more = _kept(self._prepared, shape, lambda: self._prepare(shape))
         lines = more if isinstance(more, bytes) else more(state)
         if given:
             lines += b"".join([header_line(name, text_of(value)) for name, value in given.items()])
-        if self._tracing is not None and TRACE_HEADER not in names:
-            lines += self._tracing.line(state)
+        if self.tracing is not None and TRACE_HEADER not in names:
+            lines += self.tracing.line(state)
         if self.tokens is not None and bare and origin == prepared.origin:
             lines += self.tokens.line
         return prepared, origin, path, lines
@@ -229,24 +208,27 @@ class Kit:
 
     def _prepare(self, shape: _Shape) -> tuple[Prepared, Callable[[State], bytes] | bytes]:
         """Return what requests of one shape share, and the target's headers that change each time."""
-        target, options = self.shop.target, self.shop.target.options
-        if shape.timeout is not None:
-            options = replace(options, timeouts=_timeouts(shape.timeout, options.timeouts))
+        target, settings = self.shop.target, shape.settings
+        options = settings.applied(target.options)
         if shape.talks:
-            options = replace(options, compressed=False, proxy=options.proxy and replace(options.proxy, tunnels=True))
+            options = replace(options, proxy=options.proxy and replace(options.proxy, tunnels=True))
         own = {name: value for name, value in target.headers.items() if name.lower() not in shape.given}
+        if shape.accept and "accept" not in shape.given | {name.lower() for name in own}:
+            own["Accept"] = shape.accept
         fixed, changing = header_pieces(own, self.shop.scope)
-        defaults = defaults_beside(shape.given)
+        changed = {name.lower() for name in own} - {name.lower() for name, _ in fixed}
         prepared = prepare(
             shape.method,
             target.origin,
             None,
-            headers=[*fixed, *(defaults or ())],
-            content_type=None if "content-type" in shape.given else shape.content_type,
+            headers=fixed,
+            content_type=shape.content_type,
             options=options,
             needs_headers=True,
             needs_body=True,
-            default_headers=defaults is None,
+            needs_trailers=settings.trailers,
+            changing=shape.given | changed,
+            patience=settings.waits(),
             signer=self._signer if shape.signed else None,
         )
         return prepared, join(changing)
@@ -265,30 +247,3 @@ def _kept(made: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
         if len(made) < _MOST_KEPT:
             made[key] = found
     return found
-
-
-def _pairs(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for name, value in fields.items():
-        for item in value if isinstance(value, list | tuple) else [value]:
-            if item is not None:
-                yield name, text_of(item)
-
-
-def _content(json: Any, form: Mapping[str, Any] | None, body: str | bytes | None) -> tuple[str | None, bytes | None]:
-    if (json is not UNSET) + (form is not None) + (body is not None) > 1:
-        raise ValueFault("give one of json, form and body")
-    if json is not UNSET:
-        return JSON, json_body(json)[1]
-    if form is not None:
-        return FORM, encode_query(_pairs(form))
-    if isinstance(body, str):
-        return TEXT, body.encode("utf-8", "replace")
-    return None, body
-
-
-def _timeouts(timeout: str | float, others: Timeouts) -> Timeouts:
-    try:
-        total = parse_duration(timeout) if isinstance(timeout, str) else float(timeout)
-    except GrammarError as error:
-        raise ValueFault(error.message) from error
-    return Timeouts(min(others.connect, total), min(others.tls, total), min(others.first_byte, total), total)

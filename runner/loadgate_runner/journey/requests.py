@@ -25,8 +25,6 @@ from loadgate_runner.http import (
     new_boundary,
     prepare,
 )
-from loadgate_runner.http.request import USER_AGENT
-from loadgate_runner.http.request import Request as Prepared
 
 from .data import open_file
 from .errors import JourneyError
@@ -36,13 +34,14 @@ from .tracing import HEADER as TRACE_HEADER
 from .urls import Address, compile_address, form_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from loadgate.api.auth import Basic
     from loadgate.api.references import FileSource
     from loadgate.api.steps import Call, Request
     from loadgate.api.steps import Part as FormPart
     from loadgate_runner.http import Opening, Response, Signer
+    from loadgate_runner.http.request import Request as Prepared
 
     from .ports import Bearer
     from .scope import Scope
@@ -54,8 +53,6 @@ Send = Callable[[State], Awaitable["Response"]]
 Sendable = Piece | Content | Callable[[State], bytes | Content]
 """A body, or what makes one each time."""
 Open = Callable[[State], "Opening"]
-
-_DEFAULTS: Final = {"user-agent": USER_AGENT, "accept": "*/*"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             fixed.append(("Authorization", credentials))
         else:
             changing.append(credentials)
-    defaults = defaults_beside(names - {name.lower() for name, _ in fixed})
+    known = {name.lower() for name, _ in fixed}
     tracing = tracing_of(call, shop)
     if tracing is not None:
         changing.append(tracing.line)
@@ -163,14 +160,14 @@ def _prepare(  # noqa: PLR0913, PLR0917 - the parts of a request
             call.http_method,
             address.origin,
             address.path if isinstance(address.path, bytes) and address.locate is None else None,
-            headers=[*fixed, *(defaults or ())],
-            content_type=None if "content-type" in names else content_type,
+            headers=fixed,
+            content_type=content_type,
             body=None if callable(body) else body,
             options=target.options_for(call),
             needs_headers=needs.headers,
             needs_body=needs.body,
             needs_trailers=needs.trailers,
-            default_headers=defaults is None,
+            changing=names - known,
             patience=call.patience,
             signer=signer_of(call, shop) if address.locate or address.origin == target.origin else None,
         )
@@ -292,12 +289,6 @@ def _says_who(call: Call, shop: Workshop) -> bool:
 def _authorizer(call: Call, shop: Workshop) -> Callable[[State], bytes] | None:
     tokens = tokens_of(call, shop)
     return None if tokens is None else lambda _state: tokens.line
-
-
-def defaults_beside(changing: Iterable[str]) -> list[tuple[str, str]] | None:
-    """Return the default headers to spell out where a changing line replaces one of them; None: the client's own."""
-    replaced = {*changing} & {*_DEFAULTS, "accept-encoding"}
-    return [(name, value) for name, value in _DEFAULTS.items() if name not in replaced] if replaced else None
 
 
 def _headers(call: Call, target: Target, accept: str | None) -> dict[str, str]:

@@ -40,14 +40,17 @@ class Description:
 class Rows:
     """A sequence of rows. Each look at one makes a dictionary, which is the looker's own.
 
-    The block is a table of places, of where row 0 begins and each row ends, and behind it the rows as JSON.
+    The block is a table of places, of where row 0 begins and each row ends, and behind it the rows as JSON, from
+    whose first byte places count.
     """
 
     def __init__(self, description: Description, block: bytes | mmap.mmap) -> None:
         self.description = description
         self.names = frozenset(description.names)
         self._columns = description.columns
-        self._places = memoryview(block)[: (description.count + 1) * _PLACE_SIZE].cast(_PLACE)
+        head = (description.count + 1) * _PLACE_SIZE
+        self._places = memoryview(block)[:head].cast(_PLACE)
+        self._texts = memoryview(block)[head:]
         self._block = block
 
     def __len__(self) -> int:
@@ -55,7 +58,7 @@ class Rows:
 
     def __getitem__(self, index: int) -> Row:
         places = self._places
-        found: Any = orjson.loads(self._block[places[index] : places[index + 1]])
+        found: Any = orjson.loads(self._texts[places[index] : places[index + 1]])
         return found if self._columns is None else dict(zip(self._columns, found, strict=True))
 
     @classmethod
@@ -86,12 +89,11 @@ def _packed(rows: Iterable[Any]) -> tuple[int, bytes]:
     ends = array(_PLACE, [0])
     # Into one buffer at once: orjson makes each text in a kilobyte of its own, whose rest is lost while the text lives.
     texts = bytearray()
+    dumps, end = orjson.dumps, ends.append  # looked up once: every row is waited for before a run is armed
     for row in rows:
-        texts += orjson.dumps(row)
-        ends.append(len(texts))
-    head = len(ends) * _PLACE_SIZE
-    places = array(_PLACE, [head + end for end in ends])
-    return len(ends) - 1, b"".join((places.tobytes(), texts))
+        texts += dumps(row)
+        end(len(texts))
+    return len(ends) - 1, b"".join((ends.tobytes(), texts))
 
 
 def nameless_file() -> int:

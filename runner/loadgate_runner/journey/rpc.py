@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -11,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadgate.api.grammar.status import GRPC_OK
-from loadgate_runner.http import Response, basic, prepare
+from loadgate_runner.http import Response, prepare
 from loadgate_runner.http.failures import RequestFailed
-from loadgate_runner.rpc import Caller, Descriptors, DescriptorsError, Wish, describe, line_of
+from loadgate_runner.rpc import Caller, DescriptorsError, Wish, line_of
 
 from .checks import json_test
-from .data import read_file
+from .describing import described, reflected
 from .errors import JourneyError, ValueFault
 from .extract import parse_json
-from .requests import tokens_of, tracing_of
+from .metadata import Metadata
 from .state import State
 from .target import place
-from .templates import compile_text, fold, join, json_pieces, parse
+from .templates import join, json_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from loadgate.api.steps import GRPC, AwaitedMessage
     from loadgate_runner.http import Request as Prepared
-    from loadgate_runner.rpc import Method
+    from loadgate_runner.rpc import Descriptors, Method
 
     from .ports import MetricSeries, Sender
     from .requests import Needs, Send
@@ -39,28 +37,9 @@ if TYPE_CHECKING:
     from .workshop import Workshop
 
 _MILLISECOND: Final = 1e6
-_SECOND: Final = 1e9
 _NO_RESPONSE: Final = Response()
 """For tests that look at a document alone."""
-_NOT_SENT: Final = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
-"""Headers of the target that are HTTP's own, or grpc's to send."""
-
 Make = Callable[[State], bytes]
-Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 def compile_grpc(call: GRPC, needs: Needs, shop: Workshop) -> Send:
@@ -80,11 +59,11 @@ class _Step:
         if self._prepared.origin != shop.target.origin:
             shop = replace(shop, tokens=None)  # it is the target's only
         self._accepted = needs.accepted or frozenset({GRPC_OK})
-        self._metadata = _Metadata(call, shop)
+        self._metadata = Metadata.of_call(call, shop)
         documents = [call.message] if call.messages is None else call.messages
         self._documents = [(document, join(json_pieces(document, shop.scope))) for document in documents]
-        self._metrics = _Metrics.of(shop, call.label)
-        self._until = _compile_until(call.until, shop.scope) if call.until else None
+        self._metrics = Metrics.of(shop, call.label)
+        self._until = compile_reply(call.until, shop.scope) if call.until else None
         self._send: Send | None = None
 
     def send(self, state: State) -> Awaitable[Response]:
@@ -109,24 +88,9 @@ class _Step:
         kept, protoset = self._shop.kept, self._call.protoset
         if protoset is not None:
             ref = protoset.config_map_key_ref
-            key: Any = ("protoset", ref.name, ref.key)
-            if key not in kept:
-                kept[key] = Descriptors.of_protoset(read_file(self._shop.files / ref.name / ref.key))
-        else:
-            options = self._prepared.options
-            key = ("reflection", self._prepared.origin, options.tls, options.host)
-            await self._reflect(client, kept.setdefault(key, Descriptors()))
-        found: Descriptors = kept[key]
-        return found
-
-    async def _reflect(self, client: Sender, into: Descriptors) -> None:
+            return described(self._shop.files / ref.name / ref.key, kept)
         service = self._call.method.partition("/")[0]
-        if service in into.services:
-            return
-        line = line_of(client, self._prepared)
-        response = line.begin(self._prepared)
-        channel = await line.channel(response, response.started + self._prepared.total)
-        await describe(channel, service, self._metadata.known, self._prepared.total / _SECOND, into)
+        return await reflected(service, self._prepared, self._metadata.known, client, kept)
 
     def _check(self, method: Method) -> None:
         """Hold what the step says against what the method is."""
@@ -160,7 +124,7 @@ class _Step:
                     yield make if isinstance(make, bytes) else make(state)
 
         def send(state: State) -> Awaitable[Response]:
-            ear = _Ear(state, metrics, method, until, call.until.count if call.until else 0)
+            ear = Ear(state, metrics, method, until, call.until.count if call.until else 0)
             return caller.stream(line_of(state.client, prepared), messages(state), metadata.of(state), ear)
 
         return send
@@ -195,91 +159,14 @@ def _compile_message(method: Method, document: Mapping[str, Any], piece: Piece) 
     return encode
 
 
-class _Metadata:
-    """What goes with a call beside its message."""
-
-    def __init__(self, call: GRPC, shop: Workshop) -> None:
-        known: list[tuple[str, str | bytes]] = []
-        self._changing: list[tuple[str, Callable[[State], str]]] = []
-        for name, value in _given(call, shop.target).items():
-            template = parse(value)
-            make = compile_text(template, shop.scope)
-            if any(callable(part) for part in fold(template, shop.scope)):
-                self._changing.append((name, make))
-            else:
-                known.append((name, _known_value(name, make)))
-        if call.auth is not None and call.auth.basic is not None:
-            self._add_basic(call.auth.basic.username, call.auth.basic.password, shop.scope)
-        self._known: Metadata = tuple(known)
-        self._tracing = tracing_of(call, shop)
-        self._tokens = tokens_of(call, shop)
-
-    @property
-    def known(self) -> Metadata:
-        """The part that is the same for all virtual users now."""
-        return self._known if self._tokens is None else (*self._known, _entry(self._tokens.line))
-
-    def of(self, state: State) -> Metadata:
-        """All of it. Raises ValueFault where a value can't be sent."""
-        if self._tracing is not None and (line := self._tracing.line(state)):
-            return (*self.known, _entry(line), *self._made(state))
-        return (*self.known, *self._made(state)) if self._changing else self.known
-
-    def _made(self, state: State) -> Iterator[tuple[str, str | bytes]]:
-        return ((name, _value(name, make(state))) for name, make in self._changing)
-
-    def _add_basic(self, username: str, password: str, scope: Scope) -> None:
-        make_user, make_password = compile_text(parse(username), scope), compile_text(parse(password), scope)
-        self._changing.append(("authorization", lambda state: basic(make_user(state), make_password(state))))
-
-
-def _entry(line: bytes) -> tuple[str, str]:
-    """A header's line as an entry."""
-    name, _, value = line.decode("ascii", "replace").strip().partition(": ")
-    return name.lower(), value
-
-
-def _given(call: GRPC, target: Target) -> dict[str, str]:
-    """A call's own entry wins over the target's header of the same name, `auth` over both."""
-    given = {name.lower(): value for name, value in target.headers.items() if name.lower() not in _NOT_SENT}
-    given |= {name.lower(): value for name, value in call.headers.items()}
-    if call.auth is not None:
-        given.pop("authorization", None)
-    if call.auth is not None and call.auth.bearer is not None:
-        given["authorization"] = f"Bearer {call.auth.bearer}"
-    return given
-
-
-def _known_value(name: str, make: Callable[[State], str]) -> str | bytes:
-    try:
-        return _value(name, make(_NOBODY))
-    except ValueFault as fault:
-        raise JourneyError(str(fault)) from fault
-
-
-_NOBODY: Any = None
-"""Whose text is the same for every virtual user."""
-
-
-def _value(name: str, text: str) -> str | bytes:
-    """A value as grpc takes it: printable ASCII, or bytes under a name that ends so."""
-    if name.endswith("-bin"):
-        try:
-            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError) as fault:
-            raise ValueFault(f"metadata {name!r}: what such a name has is base64") from fault
-    if not (text.isascii() and text.isprintable()):
-        raise ValueFault(f"metadata {name!r}: only printable ASCII can be sent; {name}-bin takes the rest as base64")
-    return text
-
-
-def _compile_until(until: AwaitedMessage, scope: Scope) -> Callable[[State, Any], bool]:
+def compile_reply(until: AwaitedMessage, scope: Scope) -> Callable[[State, Any], bool]:
+    """Return what says whether a reply is one of those that are waited for."""
     tests = [json_test(path, value, scope) for path, value in until.json_.items()]
     return lambda state, document: all(test(state, _NO_RESPONSE, document) for test in tests)
 
 
 @dataclass(frozen=True)
-class _Metrics:
+class Metrics:
     """Where one step's streams are measured; times are in milliseconds."""
 
     streams: MetricSeries
@@ -290,7 +177,7 @@ class _Metrics:
     duration: MetricSeries
 
     @classmethod
-    def of(cls, shop: Workshop, name: str) -> _Metrics:
+    def of(cls, shop: Workshop, name: str) -> Metrics:
         """Those of a step."""
         recorder, tags = shop.recorder, shop.series_tags(name=name)
         counters = [recorder.counter(f"grpc_{what}", tags) for what in ("streams", "msgs_sent", "msgs_received")]
@@ -298,13 +185,13 @@ class _Metrics:
         return cls(*counters, *(recorder.trend(f"grpc_{what}", tags) for what in times))
 
 
-class _Ear:
+class Ear:
     """Measures one stream as it goes on, and knows what is waited for."""
 
     def __init__(
         self,
         state: State,
-        metrics: _Metrics,
+        metrics: Metrics,
         method: Method,
         wanted: Callable[[State, Any], bool] | None,
         count: int,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import block, secrets, target
+from . import block, secrets
 from .compile import compile_acts, compile_steps, nothing
 from .data import read_file
 from .errors import BlockError, JourneyError
@@ -127,8 +127,7 @@ def _workshop(name: str, plan: Plan, context: Context, recorder: Recorder, tags:
         sources=context.sources(plan),
         setup=context.setup,
     )
-    where = target.load(plan.target, context.files, context.environ)
     return Workshop(
-        scope, where, context.files, recorder, context.sleep, tags,
+        scope, context.target(plan), context.files, recorder, context.sleep, tags,
         tokens=context.tokens, signer=context.signer, kept=context.kept,
     )  # fmt: skip

@@ -34,7 +34,7 @@ def compile_sse(call: SSE, needs: Needs, shop: Workshop) -> Send:
     """Return what opens the stream for a virtual user and listens to it."""
     opening = compile_opening(call, needs, shop, accept=MEDIA_TYPE)
     metrics = Metrics.of(shop, call.label)
-    wanted = _compile_wanted(call.until, shop.scope) if call.until else None
+    wanted = compile_wanted(call.until, shop.scope) if call.until else None
     count = call.until.count if call.until else 0
     seconds = call.for_.seconds if call.for_ else None
 
@@ -48,7 +48,8 @@ def compile_sse(call: SSE, needs: Needs, shop: Workshop) -> Send:
     return run
 
 
-def _compile_wanted(until: AwaitedEvent, scope: Scope) -> Callable[[State, Event], bool]:
+def compile_wanted(until: AwaitedEvent, scope: Scope) -> Callable[[State, Event], bool]:
+    """Return what says whether an event is one of those that are waited for."""
     tests: list[Callable[[State, Event], bool]] = []
     if until.event is not None:
         of_type = compile_matcher(parse_matcher(until.event), scope, loose=True)

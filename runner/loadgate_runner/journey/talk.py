@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .websocket import Metrics
 
 UNSENT: Any = object()
+_NORMAL: Final = 1000
+_FIRST_CODE: Final = 3000
+_LAST_CODE: Final = 4999
 
 
 class Talk:
@@ -50,7 +53,8 @@ class Talk:
 
     async def expect(self, *, text: Any = None, json: Mapping[str, Any] | None = None, within: str = "5s") -> Reply:
         """Wait for a message, in the grammar of a step's `expect`; others on the way are counted and passed over."""
-        wanted, seconds = self._kit.wanted(text, json, within)
+        asked = ("message", text, json, within)
+        wanted, seconds = self._kit.wanted(asked, lambda: _expectation(text, json, within, self._kit))
         socket = self._session.socket
         until = after(socket.clock(), seconds)
         while True:
@@ -70,29 +74,35 @@ class Talk:
         await self._session.socket.idle(low + (high - low) * self._session.state.random.random())
 
 
-async def hold(  # noqa: PLR0913, PLR0917 - the parts of a talk
-    beginning: Opening,
-    subprotocols: Sequence[str],
-    talk: Callable[[Talk], Awaitable[object]],
-    metrics: Metrics,
-    state: State,
-    kit: Kit,
+class Handshake(NamedTuple):
+    """How a WebSocket is opened, and closed."""
+
+    beginning: Opening
+    subprotocols: Sequence[str]
+    code: int
+
+
+async def hold(
+    handshake: Handshake, talk: Callable[[Talk], Awaitable[object]], metrics: Metrics, state: State, kit: Kit
 ) -> Response:
     """Open a WebSocket, have the journey talk over it, and close it; what the target does never raises."""
     session: Session | None = None
+    beginning, subprotocols, code = handshake
+    if code != _NORMAL and not _FIRST_CODE <= code <= _LAST_CODE:
+        raise ValueFault(f"close: {code} is no code that one may close with")
 
     async def over(socket: Socket) -> None:
         nonlocal session
         session = Session(state, socket, metrics)
         await talk(Talk(session, kit, beginning.request.options.timeouts.total))
 
-    response = await opened(beginning, lambda each: converse(each, subprotocols, over))
+    response = await opened(beginning, lambda each: converse(each, subprotocols, over, code))
     if session is not None:
         session.ended(response)
     return response
 
 
-def expectation(text: Any, json: Mapping[str, Any] | None, within: str, kit: Kit) -> tuple[Any, float]:
+def _expectation(text: Any, json: Mapping[str, Any] | None, within: str, kit: Kit) -> tuple[Any, float]:
     """What is waited for, compiled, and for how many seconds. Raises ValueFault."""
     try:
         expect = Expect.model_validate({"text": text, "json": dict(json or {}), "within": within})

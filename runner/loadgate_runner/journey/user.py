@@ -9,30 +9,42 @@ async def journey(user):
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from loadgate.api.steps import operation_name, websocket_url
+from loadgate_runner.http import json_body
 from loadgate_runner.http.failures import ANSWERED
 from loadgate_runner.http.waiter import in_task
 
+from .bodies import UNSET, Carried
 from .errors import Interrupted
 from .graphql import ACCEPTED, judged
-from .kit import UNSET, Kit
-from .observe import UNAUTHORIZED, due_of, is_expected, record
+from .hearing import Listener
+from .noting import Called, Noting
 from .reply import Reply
-from .talk import hold, think_span
+from .talk import Handshake, hold, think_span
+from .terms import Terms
+from .websocket import Metrics as SocketMetrics
 
 if TYPE_CHECKING:
+    from os import PathLike
     from random import Random
 
     from loadgate_runner.http import Response
 
+    from .bodies import Body, Fields
+    from .calling import Calling
+    from .kit import Kit
     from .metrics import Metrics
+    from .reply import Answer
     from .secrets import Secrets
     from .state import State
     from .talk import Talk
+    from .terms import Auth, Seconds, Timeout
+
+    Status = int | str | tuple[int | str, ...] | None
 
 _FAILING: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a predicate may raise over a response that isn't as it expects: that check has failed."""
@@ -122,6 +134,14 @@ class User:
         """DELETE; see `request`."""
         return await self.request("DELETE", url, **options)
 
+    async def head(self, url: str, **options: Any) -> Reply:
+        """HEAD; see `request`."""
+        return await self.request("HEAD", url, **options)
+
+    async def options(self, url: str, **options: Any) -> Reply:
+        """OPTIONS; see `request`."""
+        return await self.request("OPTIONS", url, **options)
+
     async def request(  # noqa: PLR0913 - the parts of a request, all but two with a default
         self,
         method: str,
@@ -132,25 +152,40 @@ class User:
         query: Mapping[str, Any] | None = None,
         json: Any = UNSET,
         form: Mapping[str, Any] | None = None,
-        body: str | bytes | None = None,
-        auth: str | tuple[str, str] | Literal[False] | None = None,
-        timeout: str | float | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
-        status: int | str | tuple[int | str, ...] | None = None,
+        multipart: Fields | None = None,
+        body: Body | None = None,
+        auth: Auth = None,
+        timeout: Timeout | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
+        host: str | None = None,
+        max_redirects: int | None = None,
+        compressed: bool = True,
+        expect_continue: Seconds | None = None,
+        trailers: bool = False,
+        status: Status = None,
         tags: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a request and return what came of it; what a target does never raises.
 
         `url` is appended to the target's, unless it is a whole one. `name` is what the request is called in reports
         (`METHOD path` without one: give one where the path varies). `auth` is a bearer token, or a user and password;
-        without it the target's `auth` holds, and with False none.
-        `timeout` is a duration (`5s`) or seconds. `status` says which statuses aren't failures, 200..399 without it.
+        without it the target's `auth` holds, and with False none. `status` says which statuses aren't failures,
+        200..399 without it.
+
+        `body` is a text, bytes, or a `Path`: a file, of which a large one is read as it is sent. `multipart` is a form
+        by field: a text, bytes, a `Path`, or `(filename, content)` or `(filename, content, content type)`.
+
+        `timeout` is a duration (`5s`) or seconds, or has several of `connect`, `tls`, `first_byte` and `total`.
+        `expect_continue` is for how long the body waits to be asked for (`Expect: 100-continue`). `max_redirects` is
+        how many are followed (0: none), `compressed` whether a compressed answer is asked for, `trailers` whether
+        trailers are, which the reply keeps then; `host` is the `Host` header in place of the URL's.
         """
         method = method.upper()
-        sending = self._kit.compose(
-            method, url, self._state,
-            headers=headers, query=query, json=json, form=form, body=body, auth=auth, timeout=timeout,
+        terms = Terms(
+            headers, query, auth, timeout, host, max_redirects, compressed, expect_continue, trailers
         )  # fmt: skip
-        return await self._recorded(sending, name or f"{method} {url.partition('?')[0]}", method, status, tags)
+        noting = self._noting(name or _label(method, url), method, status, tags)
+        carried = self._kit.bodies.carry(json, form, body, multipart)
+        return await self._recorded(noting, self._kit.compose(method, url, self._state, terms, carried))
 
     async def graphql(  # noqa: PLR0913 - the parts of an operation, all but one with a default
         self,
@@ -162,8 +197,9 @@ class User:
         errors: Literal["fail", "allow"] = "fail",
         name: str | None = None,
         headers: Mapping[str, str] | None = None,
-        auth: str | tuple[str, str] | Literal[False] | None = None,
-        timeout: str | float | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
+        auth: Auth = None,
+        timeout: Timeout | None = None,  # noqa: ASYNC109 - the HTTP client's own limit
+        host: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Reply:
         """Do a GraphQL operation; an answer with errors is a failed request, unless they are allowed.
@@ -174,14 +210,10 @@ class User:
         document = {"query": query, "variables": dict(variables or {})}
         if operation is not None:
             document["operationName"] = operation
-        sending = self._kit.compose(
-            "POST", url, self._state, headers={"Accept": ACCEPTED, **(headers or {})}, json=document, auth=auth,
-            timeout=timeout,
-        )  # fmt: skip
-        called = name or operation_name(operation, query) or f"POST {url.partition('?')[0]}"
-        if errors == "fail":
-            sending = judged(sending)
-        return await self._recorded(sending, called, "POST", None, tags)
+        terms = Terms({"Accept": ACCEPTED, **(headers or {})}, None, auth, timeout, host)
+        noting = self._noting(name or operation_name(operation, query) or _label("POST", url), "POST", None, tags)
+        sending = self._kit.compose("POST", url, self._state, terms, Carried(*json_body(document)))
+        return await self._recorded(noting, judged(sending) if errors == "fail" else sending)
 
     async def websocket(  # noqa: PLR0913 - the parts of a handshake, all but two with a default
         self,
@@ -192,42 +224,106 @@ class User:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
         subprotocols: Sequence[str] = (),
-        auth: str | tuple[str, str] | Literal[False] | None = None,
-        timeout: str | float | None = None,  # noqa: ASYNC109 - the handshake's own limit
+        auth: Auth = None,
+        timeout: Timeout | None = None,  # noqa: ASYNC109 - the handshake's own limit
+        host: str | None = None,
+        close: int = 1000,
         tags: Mapping[str, str] | None = None,
     ) -> Reply:
         """Open a WebSocket, have `talk` (a coroutine function) send and expect over it, and close it.
 
         What the peer does never raises here: an `expect` that isn't met ends the talk, and the reply has its `error`.
         The reply is the handshake's, with status 101 where it succeeded; its body is what was expected last.
+        `close` is the code that it is closed with: 1000, or one from 3000 to 4999. The rest is as for `request`.
         """
-        beginning = self._kit.opening(
-            websocket_url(url), self._state, headers=headers, query=query, auth=auth, timeout=timeout
-        )
-        called = name or f"GET {url.partition('?')[0]}"
-        metrics = self._kit.socket_metrics(called, self._group)
-        talking = hold(beginning, subprotocols, talk, metrics, self._state, self._kit)
-        return await self._recorded(talking, called, "GET", 101, tags)
+        terms = Terms(headers, query, auth, timeout, host, compressed=False)
+        noting = self._noting(name or _label("GET", url), "GET", 101, tags)
+        beginning = self._kit.opening(websocket_url(url), self._state, terms, talks=True)
+        metrics = self._kit.talk_metrics(SocketMetrics.of, noting.called.name, self._group)
+        handshake = Handshake(beginning, subprotocols, close)
+        return await self._recorded(noting, hold(handshake, talk, metrics, self._state, self._kit))
 
-    async def _recorded(
-        self, sending: Awaitable[Response], name: str, method: str, status: Any, tags: Mapping[str, str] | None
-    ) -> Reply:
-        series = self._kit.request_series(name, method, self._group, tags)
-        state, trace = self._state, self._state.trace
-        state.trace = None  # another request of this user may begin before this one has ended
+    def sse(  # noqa: PLR0913 - the parts of a stream, all but one with a default
+        self,
+        url: str,
+        *,
+        for_: Seconds | None = None,
+        name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        auth: Auth = None,
+        timeout: Timeout | None = None,
+        host: str | None = None,
+        status: Status = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Listener:
+        """Listen to server-sent events: `async with user.sse(url) as events:`, then `async for event in events:`.
+
+        An event has `event` (its type), `data`, `id`, `retry` and `json(path)`. Leave the loop or the block at will:
+        that closes the connection, and is no failure. `for_` is how long to listen, from the answer's head (a duration
+        or seconds): then the loop ends. Without it, a stream that goes on for longer than `timeout` has failed. What
+        the target does raises nothing that leaves the block: where the stream breaks, the block ends, and
+        `events.reply` has its `error`. The rest is as for `request`.
+        """
+        terms = Terms(headers, query, auth, timeout, host, compressed=False)
+        called = Called(name or _label("GET", url), "GET", self._group, status, tags)
+        return Listener(url, terms, for_, called, self._state, self._kit)
+
+    def grpc(  # noqa: PLR0913 - the parts of a call, all but one with a default
+        self,
+        method: str,
+        message: Mapping[str, Any] | None = None,
+        *,
+        messages: Iterable[Mapping[str, Any]] | None = None,
+        for_: Seconds | None = None,
+        name: str | None = None,
+        url: str = "",
+        metadata: Mapping[str, str | bytes] | None = None,
+        protoset: str | PathLike[str] | None = None,
+        auth: Auth = None,
+        timeout: Timeout | None = None,
+        host: str | None = None,
+        status: Status = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Calling:
+        """Call a gRPC method, `package.Service/Method`: `reply = await user.grpc(method, {"id": "p1"})`.
+
+        Messages are in protobuf's JSON. `reply.message` is the reply, `reply.status` the status by its name; another
+        one than `OK`, or than `status` names, is a failed request, and raises nothing. What messages are the server
+        says by reflection, or `protoset`, the path of a file of descriptors. `metadata` is text, and bytes where a name
+        ends in `-bin`. `timeout` is the deadline (a duration or seconds). `url` is the server's, where it isn't the
+        target's; without a `name` the call is called like its method.
+
+        Streams: `messages` are sent one after another, and replies read to the end, or for so long as `for_` says; or
+
+            async with user.grpc("shop.v1.Shop/Chat") as call:
+                await call.write({"text": "hello"})
+                async for reply in call:            # also: await call.read(), which is None at the end
+                    ...
+
+        with `call.done_writing()`, `call.expect(json=…)` and `call.reply`. Leaving the block ends the call, which is no
+        failure. Where the call fails, the block ends.
+        """
+        from .calling import Asked, Calling  # noqa: PLC0415 - what speaks gRPC is loaded where it is spoken
+
+        terms = Terms(auth=auth, timeout=timeout, host=host)
+        asked = Asked(method, message, messages, url, metadata, protoset, terms, for_)
+        called = Called(name or method, "POST", self._group, status or "OK", tags)
+        return Calling(asked, called, self._state, self._kit)
+
+    def _noting(self, name: str, method: str, status: Any, tags: Mapping[str, str] | None) -> Noting:
+        return Noting(Called(name, method, self._group, status, tags), self._state, self._kit)
+
+    async def _recorded(self, noting: Noting, sending: Awaitable[Response]) -> Reply:
+        noting.sent()
         response = await sending
         await in_task()
-        expected, due = is_expected(response, self._kit.accepted(status)), due_of(state, response)
-        record(series, state, response, expected=expected)
-        if response.status == UNAUTHORIZED and self._kit.tokens is not None:
-            self._kit.tokens.refused()
-        if trace is not None:
-            self._kit.trace_series(name).keep(trace, response, expected, due)
-        return Reply(response, name, self._group)
+        noting.done(response)
+        return Reply(response, noting.called.name, noting.called.group)
 
     def check(  # noqa: PLR0913 - what can be asked of a reply
         self,
-        reply: Reply,
+        reply: Answer,
         named: Mapping[str, Predicate] | None = None,
         /,
         *,
@@ -236,6 +332,7 @@ class User:
         size: Any = None,
         body: Any = None,
         headers: Mapping[str, Any] | None = None,
+        trailers: Mapping[str, Any] | None = None,
         cookies: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
         **more: Predicate,
@@ -247,7 +344,7 @@ class User:
         """
         asked = {
             "status": status, "duration": duration, "size": size, "body": body,
-            "headers": headers, "cookies": cookies, "json_": json,
+            "headers": headers, "trailers": trailers, "cookies": cookies, "json_": json,
         }  # fmt: skip
         results = self._kit.results(
             self._state, reply, {key: value for key, value in asked.items() if value is not None}
@@ -276,7 +373,7 @@ class User:
             self._group = outer
 
 
-Predicate = bool | Callable[[Reply], object]
+Predicate = bool | Callable[[Any], object]
 
 
 class Data:
@@ -301,7 +398,7 @@ class Data:
             raise AttributeError(f"the test declares no data source {name!r}") from None
 
 
-def _holds(predicate: Predicate, reply: Reply) -> bool:
+def _holds(predicate: Predicate, reply: Answer) -> bool:
     if reply.error is not None and reply.error not in ANSWERED:
         return False
     if not callable(predicate):
@@ -310,3 +407,7 @@ def _holds(predicate: Predicate, reply: Reply) -> bool:
         return bool(predicate(reply))
     except _FAILING:
         return False
+
+
+def _label(method: str, url: str) -> str:
+    return f"{method} {url.partition('?')[0]}"

@@ -5,9 +5,24 @@ itself and we mustn't leave to it is taken from it: names are looked up and judg
 and connections aren't shared.
 """
 
-from loadgate_runner.rpc.calls import Caller, Ear, Wish
+from loadgate_runner.rpc.calls import Caller, Ear, Wish, ended_early, late_reply, unsent
+from loadgate_runner.rpc.conversation import Conversation
 from loadgate_runner.rpc.descriptors import Descriptors, DescriptorsError, Method
 from loadgate_runner.rpc.line import Line, line_of
 from loadgate_runner.rpc.reflection import describe
 
-__all__ = ["Caller", "Descriptors", "DescriptorsError", "Ear", "Line", "Method", "Wish", "describe", "line_of"]
+__all__ = [
+    "Caller",
+    "Conversation",
+    "Descriptors",
+    "DescriptorsError",
+    "Ear",
+    "Line",
+    "Method",
+    "Wish",
+    "describe",
+    "ended_early",
+    "late_reply",
+    "line_of",
+    "unsent",
+]

@@ -82,11 +82,18 @@ class Method:
     def decode(self, data: bytes) -> bytes:
         """A reply as JSON, with the fields that have their default value. Raises DescriptorsError."""
         try:
+            return orjson.dumps(self.document(data))
+        except TypeError as fault:
+            raise DescriptorsError(f"no {self._gives.DESCRIPTOR.full_name} came: {_said(fault)}") from fault
+
+    def document(self, data: bytes) -> dict[str, Any]:
+        """The same as a document. Raises DescriptorsError."""
+        try:
             message = self._gives.FromString(data)
-            document = json_format.MessageToDict(
+            document: dict[str, Any] = json_format.MessageToDict(
                 message, always_print_fields_with_no_presence=True, descriptor_pool=self._pool
             )
-            return orjson.dumps(document)
+            return document  # noqa: TRY300 - what could fail is above
         except (DecodeError, json_format.Error, TypeError, ValueError) as fault:
             raise DescriptorsError(f"no {self._gives.DESCRIPTOR.full_name} came: {_said(fault)}") from fault
 

@@ -57,8 +57,9 @@ def line_of(client: Sender, prepared: Prepared) -> Line:
 
 
 class Line:
-    """Used by one call at a time. A connection that broke, or is worn, gives way to a new one at the next call.
+    """Used by one call at a time, and by streams that a journey holds beside it.
 
+    A connection that broke, or is worn, gives way to a new one at the next call.
     The channel never connects again by itself, so that each connection is to an address that was looked up and judged
     for it.
     """
@@ -73,6 +74,8 @@ class Line:
         self._channel: Any = None
         self._callables: dict[tuple[str, str], Any] = {}
         self._calls = self._since = self._last = 0
+        self.talks = 0
+        """Streams under way that others' calls may come between: as long as there is one, the connection is kept."""
 
     @property
     def clock(self) -> Callable[[], int]:
@@ -124,7 +127,7 @@ class Line:
         self._calls += 1
         self._last = self._clock()
         keeping = self._keeping
-        if keeping is None:
+        if keeping is None or self.talks:
             return
         worn = keeping.requests is not None and self._calls >= keeping.requests
         if worn or (keeping.age is not None and self._last - self._since >= keeping.age * _SECOND):
@@ -133,7 +136,7 @@ class Line:
     def _idle_too_long(self) -> bool:
         keeping = self._keeping
         idle = None if keeping is None else keeping.idle
-        return idle is not None and self._clock() - self._last >= idle * _SECOND
+        return idle is not None and not self.talks and self._clock() - self._last >= idle * _SECOND
 
     async def _connect(self, response: Response, until: int) -> Any:
         dialer = self._opening.dialer

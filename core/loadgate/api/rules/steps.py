@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from loadgate.api.auth import STEP_AUTHS, TARGET_AUTHS
+from loadgate.api.base import manifest_names
 from loadgate.api.grammar import jsonpath, matcher, regex
 from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.noproxy import NoProxy
@@ -47,7 +48,7 @@ _TEMPLATES_OF = {
 }
 _SOURCES = ("json", "header", "trailer", "regex", "cookie")
 _WITHOUT_TRAILERS = frozenset({"sse", "websocket", "grpc"})
-_STEP_FIELDS = frozenset(info.alias or name for name, info in Step.model_fields.items())
+_STEP_FIELDS = frozenset(manifest_names(Step).values())
 
 
 def nested(step: Node) -> list[Node]:

@@ -18,6 +18,7 @@ from h2.events import (
     Event,
     InformationalResponseReceived,
     RemoteSettingsChanged,
+    RequestReceived,
     ResponseReceived,
     StreamEnded,
     StreamReset,
@@ -47,6 +48,7 @@ _STREAMS: Final = 100  # at once, until the peer says how many (Go's client does
 _UNSENT: Final = 262_144  # bytes of bodies that wait for the kernel
 _UNTAKEN: Final = 1_048_576  # bytes of all kinds that the peer doesn't take
 _CONTINUE: Final = 100
+_FINAL: Final = 200
 _NANOSECONDS: Final = 1_000_000_000
 _ANSWERS: Final = 4  # frames without content that a peer may well send for one of ours: windows, a ping
 
@@ -211,6 +213,8 @@ class Connection:
         except _UNREADABLE as fault:
             self._broken(now, str(fault) or type(fault).__name__)
             return len(data)
+        if events and type(events[-1]) is ConnectionTerminated:  # a slice ends behind it
+            self._machine.went_on()  # before what came with it is looked at, which may have us send
         for event in events:
             self._handle(event, now)
         self._collect()
@@ -238,23 +242,31 @@ class Connection:
             self._admit()
         elif kind is ConnectionTerminated:
             self._on_goaway(cast("ConnectionTerminated", event), now)
+        elif kind is RequestReceived:  # h2 lets a server open a stream; only a promise may (RFC 9113, 8.4)
+            self._broken(now, "the peer began a stream of its own")
 
     def _on_head(self, event: ResponseReceived, now: int) -> None:
         exchange = self._exchanges.get(event.stream_id)
         if exchange is None:
             return
         try:
-            if exchange.headed(event.headers, now) == _CONTINUE and exchange.held is not None:
-                self._let_go(exchange)
+            status = exchange.headed(event.headers, now)
+            if status < _FINAL:
+                if status == _CONTINUE and exchange.held is not None:
+                    self._let_go(exchange)
+            elif event.stream_ended is not None:
+                exchange.ended_by_fields()
         except Malformed as fault:
             self._malformed(exchange, fault, now)
 
     def _on_trailers(self, event: TrailersReceived, now: int) -> None:
         exchange = self._exchanges.get(event.stream_id)
-        if exchange is None or not exchange.response.request.needs_trailers:
+        if exchange is None:
             return
         try:
-            exchange.trailed(event.headers)
+            if exchange.response.request.needs_trailers:
+                exchange.trailed(event.headers)
+            exchange.ended_by_fields()
         except Malformed as fault:
             self._malformed(exchange, fault, now)
 
@@ -291,9 +303,10 @@ class Connection:
 
     def _on_goaway(self, event: ConnectionTerminated, now: int) -> None:
         """Streams above the last one that the peer names were not looked at, so that they may be sent again."""
-        self._machine.went_on()
         self.open = False
-        self._why = f"the peer ended the connection: {_name(event.error_code)}"
+        why = f"the peer ended the connection: {_name(event.error_code)}"
+        if event.error_code:  # else an end that follows is in order
+            self._why = why
         refused = [one for stream, one in self._exchanges.items() if stream > (event.last_stream_id or 0)]
         for exchange in refused:
             del self._exchanges[exchange.stream]
@@ -302,7 +315,7 @@ class Connection:
         for exchange in refused:
             exchange.leave_off()
             exchange.response.sent = exchange.response.first = 0
-            exchange.end(now, Failure.RESET, self._why)
+            exchange.end(now, Failure.RESET, why)
 
     # ---- sending
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from loadgate_runner.http.failures import Failure
-from loadgate_runner.http.http2.fields import Fields, Malformed, answer_head, field_lines
+from loadgate_runner.http.http2.fields import Fields, Malformed, answer_head, field_lines, told_length
 from loadgate_runner.http.response import Response
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from loadgate_runner.http.settings import Limits
 
 _FINAL = 200
+_WITHOUT_BODY = frozenset({204, 304})  # whatever length they tell (RFC 9113, 8.1.1)
 _NOTHING = memoryview(b"")
 
 
@@ -103,6 +104,15 @@ class Exchange:
         if status >= _FINAL:
             response.status, response.head = status, head
         return status
+
+    def ended_by_fields(self) -> None:
+        """Nothing comes behind a head or trailers, where h2 compares no lengths. Raises Malformed."""
+        response = self.response
+        if response.request.head_only or response.status in _WITHOUT_BODY:
+            return
+        length = told_length(response.head or b"")
+        if length is not None and length != self._size:
+            raise Malformed(f"its body has {self._size} bytes, and {length} by its head")
 
     def trailed(self, fields: Fields) -> None:
         """Fields came behind the body. Raises Malformed."""

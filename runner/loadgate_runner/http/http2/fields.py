@@ -11,6 +11,7 @@ _OF_A_CONNECTION = frozenset({
 })  # fmt: skip
 _LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+: [^\0\r\n]*\r\n)*")
 _STATUS = re.compile(rb"[1-9][0-9][0-9]")
+_LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n")
 _SWITCHING = 101
 
 
@@ -54,6 +55,12 @@ def answer_head(fields: Fields) -> tuple[int, bytes]:
         raise Malformed("the status 101 isn't HTTP/2's")
     del fields[0]
     return status, b"HTTP/2.0 " + code + _LINE_END + field_lines(fields) + _LINE_END
+
+
+def told_length(head: bytes) -> int | None:
+    """How long a body is by its head, of which h2 has seen that it says so once."""
+    told = _LENGTH.search(head)
+    return None if told is None else int(told[1])
 
 
 def field_lines(fields: Fields) -> bytes:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.settings import SettingCodes, Settings
+from h2.stream import H2StreamStateMachine, StreamInputs, StreamState
+from h2.stream import _transitions as transitions
 
 from loadgate_runner.http.http2.meter import LARGEST
 
@@ -25,6 +27,13 @@ _CONFIGURATION: Final = H2Configuration(
     normalize_outbound_headers=False,
     validate_inbound_headers=False,
     normalize_inbound_headers=False,
+)
+
+# A late head of a stream that we reset is the stream's matter (RFC 9113, 5.1). h2 knows that of an answer's head; that
+# of an interim answer (a 103, late as well) it takes for the connection's fault, and so for that of all who share it.
+transitions.setdefault(
+    (StreamState.CLOSED, StreamInputs.RECV_INFORMATIONAL_HEADERS),
+    (H2StreamStateMachine.recv_on_closed_stream, StreamState.CLOSED),
 )
 
 
