@@ -77,8 +77,11 @@ class Operator:
 
 
 @contextlib.contextmanager
-def operating(cluster: Cluster) -> Iterator[Operator]:
-    """An operator for the whole cluster, ready, for as long as the block."""
+def operating(cluster: Cluster, *, first: bool = False) -> Iterator[Operator]:
+    """An operator for the whole cluster, ready, for as long as the block.
+
+    `first`: it has a core whenever it wants one (SCHED_FIFO), whatever else this machine has to do.
+    """
     log = cluster.state / f"operator-{time.monotonic_ns()}.log"
     program = str(Path(sys.executable).with_name("loadgate-operator"))
     with log.open("wb") as output:
@@ -87,6 +90,8 @@ def operating(cluster: Cluster) -> Iterator[Operator]:
             env={**os.environ, "KUBECONFIG": cluster.kubeconfig},
             stderr=output,
         )
+    if first:
+        os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(1))
     operator = Operator(process, log)
     try:
         until(lambda: operator.ready() or process.poll() is not None, _READY)
