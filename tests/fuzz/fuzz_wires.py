@@ -45,7 +45,8 @@ class Plain:
 
     async def finish(self):
         """Send all, then end, and take what still comes: with bytes that nobody took, an end would be a reset."""
-        self._writer.write_eof()
+        if not self._writer.transport.is_closing():
+            self._writer.write_eof()
         while await self._reader.read(1 << 16):
             pass
 

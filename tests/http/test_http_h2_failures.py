@@ -220,6 +220,22 @@ async def test_a_malformed_answer_fails_alone(fields, serve, client):
     assert peer.requests[0].resets == [(1, ErrorCodes.PROTOCOL_ERROR)]
 
 
+@pytest.mark.parametrize("lengths", [["-1"], ["+4"], ["1_0"], ["four"], ["9" * 20], ["4", "5"]], ids=str)
+async def test_a_length_that_is_no_number_is_none_to_head_either(lengths, serve, client):
+    """An answer fails as soon as it tells such a length, also to a request whose answers have no bodies."""
+
+    async def handler(connection):
+        stream = await connection.ready.get()
+        connection.h2.send_headers(stream, [(":status", "200"), *(("content-length", length) for length in lengths)])
+        await connection.flush()
+        await echo(connection)
+
+    peer = await serve(second(handler))
+    options = knowing(peer.origin, timeouts=Timeouts(total=2))
+    response = await client.send(prepare("HEAD", peer.origin, b"/", options=options))
+    assert (response.error, response.head) == (Failure.PROTOCOL, None)
+
+
 @pytest.mark.parametrize("sort", ["one field", "many fields", "interim answers"])
 async def test_a_head_that_is_too_large_is_a_protocol_failure(sort, serve, frugal):
     """The limit holds for all heads of an answer together."""

@@ -12,6 +12,8 @@ _OF_A_CONNECTION = frozenset({
 _LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+: [^\0\r\n]*\r\n)*")
 _STATUS = re.compile(rb"[1-9][0-9][0-9]")
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n")
+_TOLD = re.compile(rb"\r\ncontent-length: ([^\r]*)")
+_NUMBER = re.compile(rb"[0-9]{1,19}")
 _SWITCHING = 101
 
 
@@ -54,7 +56,11 @@ def answer_head(fields: Fields) -> tuple[int, bytes]:
     if status == _SWITCHING:
         raise Malformed("the status 101 isn't HTTP/2's")
     del fields[0]
-    return status, b"HTTP/2.0 " + code + _LINE_END + field_lines(fields) + _LINE_END
+    head = b"HTTP/2.0 " + code + _LINE_END + field_lines(fields) + _LINE_END
+    told = _TOLD.findall(head)
+    if told and not (_NUMBER.fullmatch(told[0]) and told.count(told[0]) == len(told)):
+        raise Malformed("its content-length isn't one number")  # h2 doesn't look where HEAD was asked for
+    return status, head
 
 
 def told_length(head: bytes) -> int | None:
