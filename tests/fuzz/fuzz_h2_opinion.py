@@ -19,6 +19,7 @@ from fuzz_h2_frames import (
     HEADERS,
     PADDED,
     PING,
+    PRIORITIZED,
     PRIORITY,
     PUSH_PROMISE,
     RST_STREAM,
@@ -161,6 +162,9 @@ class Opinion:
 
     def _headers(self, frame):
         content = frame.content
+        if content is None and _padding_within_priority(frame):
+            content = b""
+            self._doubt("padding reaches into a head's priority, which hyperframe lets pass")
         if content is None:
             raise Fault("there is more padding than frame")
         if not content and frame.flags & PADDED:
@@ -289,6 +293,11 @@ class Opinion:
 
     def _altsvc(self, frame):
         self._doubt("a kind that h2 knows and RFC 9113 doesn't")
+
+
+def _padding_within_priority(frame):
+    """Whether a head's padding is shorter than its frame, but reaches into the five bytes of its priority."""
+    return bool(frame.flags & PADDED and frame.flags & PRIORITIZED and 5 < len(frame.payload) > frame.payload[0] + 1)
 
 
 def malformed(fields):
