@@ -28,6 +28,47 @@ async def test_a_stream_that_is_reset_is_a_reset(serve, client):
     assert (then.body, then.reused, peer.connections) == (b"/ ", True, 1)
 
 
+@pytest.mark.parametrize("code", [ErrorCodes.REFUSED_STREAM, ErrorCodes.INTERNAL_ERROR, ErrorCodes.NO_ERROR])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_stream_that_is_reset_on_a_used_connection_is_not_sent_again(method, code, serve, client):
+    """A reset is what the peer made of a request: it is a failure, as on a new connection, and isn't hidden by another try."""
+
+    async def handler(connection):
+        connection.h2.send_headers(await connection.ready.get(), [(":status", "200")], end_stream=True)
+        await connection.flush()
+        connection.h2.reset_stream(await connection.ready.get(), code)
+        await connection.flush()
+        await echo(connection)
+
+    peer = await serve(second(handler))
+    request = prepare(method, peer.origin, b"/", options=knowing(peer.origin), needs_body=True)
+    first, then, last = [await client.send(request) for _ in range(3)]
+    assert (first.status, last.body, peer.connections) == (200, b"/ ", 1)
+    assert (then.error, then.reused) == (Failure.RESET, True)
+    assert then.message == f"the peer reset the stream: {code.name}"
+    assert then.waiting > 0
+    assert len(peer.requests[0].asked) == 3
+
+
+async def test_a_window_that_overflows_is_a_protocol_failure(serve, client):
+    """Whose window a peer opens beyond 2^31 - 1 has failed alone, and isn't sent again (RFC 9113, 6.9.1)."""
+
+    async def handler(connection):
+        connection.h2.send_headers(await connection.ready.get(), [(":status", "200")], end_stream=True)
+        await connection.flush()
+        stream = await connection.ready.get()
+        await connection.raw(bytes([0, 0, 4, 8, 0]) + stream.to_bytes(4, "big") + b"\x7f\xff\xff\xff")
+        await echo(connection)
+
+    peer = await serve(second(handler))
+    request = prepare("GET", peer.origin, b"/", options=knowing(peer.origin), needs_body=True)
+    first, then, last = [await client.send(request) for _ in range(3)]
+    assert (first.status, last.body, peer.connections) == (200, b"/ ", 1)
+    assert (then.error, then.message) == (
+        Failure.PROTOCOL, "the peer broke the stream's rules: FLOW_CONTROL_ERROR",
+    )  # fmt: skip
+
+
 async def test_a_stream_that_is_reset_within_its_answer_is_a_reset(serve, client):
     """The status that came is there, and the request has failed."""
 

@@ -296,10 +296,15 @@ class Connection:
 
     def _on_reset(self, event: StreamReset, now: int) -> None:
         exchange = self._exchanges.pop(event.stream_id, None)
-        if exchange is not None:
-            exchange.leave_off()
-            whose = "the peer" if event.remote_reset else "we"
-            exchange.end(now, Failure.RESET, f"{whose} reset the stream: {_name(event.error_code)}")
+        if exchange is None:
+            return
+        exchange.leave_off()
+        code, response = _name(event.error_code), exchange.response
+        if event.remote_reset:
+            response.first = response.first or now  # it is the answer that the peer has, and none that got lost
+            exchange.end(now, Failure.RESET, f"the peer reset the stream: {code}")
+        else:
+            exchange.end(now, Failure.PROTOCOL, f"the peer broke the stream's rules: {code}")
 
     def _on_goaway(self, event: ConnectionTerminated, now: int) -> None:
         """Streams above the last one that the peer names were not looked at, so that they may be sent again."""
