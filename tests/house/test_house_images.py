@@ -57,3 +57,10 @@ def test_a_runner_carries_no_operator():
     """A runner needs no Kubernetes client, and an operator no event loop in C."""
     assert not pinned("requirements-runner.lock").keys() & {"kubernetes", "kopf", "aiohttp", "rich"}
     assert not pinned("requirements-operator.lock").keys() & {"uvloop", "httptools", "rich"}
+
+
+def test_a_runner_keeps_nothing_that_builds_packages():
+    """The setuptools that protoc brings is locked, and doesn't stay in the image."""
+    assert "setuptools" in pinned("requirements-runner.lock")
+    removed = re.findall(r"^rm -rf (.*)", (ROOT / "images/finish").read_text(), re.MULTILINE)
+    assert {"setuptools", "_distutils_hack", "distutils-precedence.pth"} <= set(" ".join(removed).split())
