@@ -15,6 +15,7 @@ STEPS = (*JOURNEY, "steps")
 LOGIN = (*STEPS, 0)
 ARRIVALS = ("spec", "scenarios", 1)
 STEP = "spec.scenarios[0].steps[0]"
+KEY_OF = {"configMapKeyRef": {"name": "a", "key": "b"}}
 AWS = {
     "region": "eu-central-1",
     "service": "execute-api",
@@ -769,8 +770,38 @@ MEANINGS = [
                 {},
                 "grpc.protoset.configMapKeyRef.key",
                 "is what a protoset is made of, not one",
-                "what `protoc --include_imports -o FILE.binpb FILE.proto` makes of it",
+                "give it under protos, or what `protoc --include_imports -o FILE.binpb FILE.proto` makes of it",
             ),
+            (
+                {"protoset": KEY_OF, "protos": {"a.proto": KEY_OF}},
+                {},
+                "grpc",
+                "has protoset and protos",
+                "keep one of protoset, protos",
+            ),
+            ({"protos": {}}, {}, "grpc.protos", "must have at least 1", ""),
+            ({"protos": {f"{n}.proto": KEY_OF for n in range(65)}}, {}, "grpc.protos", "must have at most 64", ""),
+            ({"protos": {"a.proto": {}}}, {}, 'grpc.protos["a.proto"].configMapKeyRef', "is missing", ""),
+            *(
+                ({"protos": {path: KEY_OF}}, {}, f'grpc.protos["{path}"]', "must stand under a path as files", "")
+                for path in [
+                    "/a.proto",
+                    "../a.proto",
+                    "a/../b.proto",
+                    "./a.proto",
+                    "a//b.proto",
+                    "a.binpb",
+                    ".proto",
+                    "a/.proto",
+                    "a b.proto",
+                    "-o.proto",
+                    "a=b.proto",
+                    "a:b.proto",
+                    "a.proto/",
+                    "a.proto ",
+                ]
+            ),
+            ({"protos": {"a/" * 126 + ".proto": KEY_OF}}, {}, f'grpc.protos["{"a/" * 126}.proto"]', "", ""),
             ({"url": "/x"}, {}, "grpc.url", "must be a gRPC server's URL", "http://HOST:PORT"),
             ({"url": "http://a/b"}, {}, "grpc.url", "without a path", ""),
             ({"url": "http://${vu.id}"}, {}, "grpc.url", "must not hold ${", ""),

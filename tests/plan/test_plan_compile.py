@@ -170,6 +170,18 @@ def test_references_become_paths_and_environment():
     assert len(list(config_map_refs(full()))) == 6
 
 
+def test_files_that_describe_messages_are_the_runners_too():
+    """A protoset and each .proto file of a gRPC step, wherever the step stands."""
+    sources = {key: {"configMapKeyRef": {"name": "p", "key": key}} for key in ("a", "b", "c")}
+    calls = [
+        {"grpc": {"method": "a.B/C", "protoset": sources["a"]}},
+        {"grpc": {"method": "a.B/C", "protos": {"x/b.proto": sources["b"], "x/c.proto": sources["c"]}}},
+    ]
+    steps = [{"group": {"name": "g", "steps": calls}}]
+    test = load_test({"name": "a", "executor": "constant-vus", "duration": "1s", "steps": steps})
+    assert compile_plan(test, run="r").files == ["p/a", "p/b", "p/c"]
+
+
 def test_how_connections_are_kept_and_names_looked_up():
     """Bounds and times become seconds; what is left out bounds nothing."""
     target = {

@@ -23,6 +23,8 @@ _IMAGE = r"^[a-zA-Z0-9][-._:@/a-zA-Z0-9]*$"
 _GRPC_METHOD = r"^([A-Za-z_][A-Za-z0-9_]*[.])*[A-Za-z_][A-Za-z0-9_]*/[A-Za-z_][A-Za-z0-9_]*$"
 URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
 PROXY_PATTERN = r"^https?://[^\s/?#@]+/?$"
+_FOLDERED = "[.]?[_a-zA-Z0-9][-._a-zA-Z0-9]*"  # nor what a compiler takes for an option
+PROTO_PATH = rf"^({_FOLDERED}/)*{_FOLDERED}[.]proto$"
 _SCOPE = r"^[!#-\[\]-~]+$"
 
 PATTERNS = {
@@ -39,6 +41,7 @@ PATTERNS = {
     _RELATIVE: "a relative path like certs/ca.pem, without `..`",
     _FIELD_PATH: "a field that a container may ask for, like spec.nodeName, status.hostIP or metadata.labels['team']",
     _IMAGE: "the name of an image, like registry.example/team/runner:1.2",
+    PROTO_PATH: "a path as files import it, like shop/v1/prices.proto, without `..`",
     _GRPC_METHOD: "a service and its method, like shop.v1.Catalogue/GetProduct",
     URL_PATTERN: "an http or https URL, like http://shop.default.svc",
     PROXY_PATTERN: "an http or https URL without a path, a user or a password, like http://proxy.example:3128",

@@ -245,6 +245,10 @@ PROTOC = "protoc --include_imports -o FILE.binpb FILE.proto"
 """What makes a protoset of .proto files; `buf build -o FILE.binpb` does too."""
 
 
+Protos = Annotated[dict[ShortText, ConfigMapSource], Field(min_length=1, max_length=64)]
+"""By paths of the form PROTO_PATH, which no rule of the CRD says: it would cost the API server too much."""
+
+
 class AwaitedMessage(Model):
     """What a stream of replies is read for."""
 
@@ -257,7 +261,7 @@ class AwaitedMessage(Model):
 class GRPC(Call):
     """One gRPC call: a message for a message, or a stream of them on either side."""
 
-    model_config = validated(at_most_one("message", "messages"))
+    model_config = validated(at_most_one("message", "messages"), at_most_one("protoset", "protos"))
 
     url: Annotated[str, StringConstraints(max_length=2048)] = ""
     """Where the server is: `http://HOST:PORT` (or `grpc`), with TLS `https` (or `grpcs`). The target when left out."""
@@ -279,6 +283,8 @@ class GRPC(Call):
     """How long to read a stream from the server; with `until`, at most so long. To its end when both are left out."""
     protoset: ConfigMapSource | None = None
     """A file of descriptors (`protoc --include_imports -o`, `buf build -o`); by reflection when left out."""
+    protos: Protos | None = None
+    """The `.proto` files themselves, in place of a `protoset`: by the path under which others import it, each file."""
 
     @property
     def http_method(self) -> str:

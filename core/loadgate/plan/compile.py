@@ -137,6 +137,8 @@ def _step_refs(steps: Iterable[Step]) -> Iterator[KeyRef]:
             step.graphql.file if step.graphql else None,
             step.grpc.protoset if step.grpc else None,
         ]
+        if step.grpc and step.grpc.protos:
+            files += step.grpc.protos.values()
         if step.request:
             files += [step.request.file, *(part.file for part in step.request.multipart or [])]
         yield from (file.config_map_key_ref for file in files if file and file.config_map_key_ref)

@@ -1,5 +1,6 @@
 """What the steps of a journey must mean: names that are known, texts that parse, loops that end."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -12,6 +13,7 @@ from loadgate.api.grammar.matcher import Matcher, Unit
 from loadgate.api.grammar.noproxy import NoProxy
 from loadgate.api.grammar.status import GRPC_OK, parse_status
 from loadgate.api.grammar.think import parse_think
+from loadgate.api.names import PATTERNS, PROTO_PATH
 from loadgate.api.steps import (
     BODIES,
     CALLS,
@@ -278,9 +280,7 @@ def _check_websocket(findings: Findings, call: Node, scope: Scope) -> None:
 def _check_grpc(findings: Findings, call: Node, scope: Scope) -> None:
     check_grpc_url(findings, call["url"])
     check_metadata(findings, call["metadata"])
-    key = call["protoset"]["configMapKeyRef"]["key"]
-    if (key.text or "").endswith(".proto"):
-        findings.add(key, "is what a protoset is made of, not one", f"what `{PROTOC}` makes of it")
+    _check_descriptors(findings, call)
     if "message" in call and "messages" in call:
         findings.add(call, "has message and messages", "messages are a stream's; keep one of the two")
     if "messages" not in call:
@@ -290,6 +290,18 @@ def _check_grpc(findings: Findings, call: Node, scope: Scope) -> None:
     if call["for"].given and seconds(call["for"]) == 0:
         findings.add(call["for"], "must be more than 0s")
     _check_json(findings, call["until"]["json"], scope)
+
+
+def _check_descriptors(findings: Findings, call: Node) -> None:
+    """Find what can't say what messages are."""
+    findings.one_of(call, ("protoset", "protos"), required=False)
+    key = call["protoset"]["configMapKeyRef"]["key"]
+    if (key.text or "").endswith(".proto"):
+        hint = f"give it under protos, or what `{PROTOC}` makes of it"
+        findings.add(key, "is what a protoset is made of, not one", hint)
+    for path, file in call["protos"].entries():
+        if not re.fullmatch(PROTO_PATH, path):
+            findings.add(file, f"must stand under {PATTERNS[PROTO_PATH]}")
 
 
 _CHECKS: Final[dict[str, Callable[[Findings, Node, Scope], None]]] = {
