@@ -102,7 +102,7 @@ def test_websocket_example_does_what_it_says(live: str):
 def test_grpc_example_does_what_it_says(live: str):
     """Calls and streams of every kind end well, one of them with the status that it wishes for."""
     assert live
-    names = ("price", "unknown product", "watch", "order", "trade")
+    names = ("price", "unknown product", "another product", "watch", "order", "trade")
     assert run("grpc.yaml", GRPC[-1]) == dict.fromkeys(names, "0%")
 
 

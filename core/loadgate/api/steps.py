@@ -245,7 +245,9 @@ PROTOC = "protoc --include_imports -o FILE.binpb FILE.proto"
 """What makes a protoset of .proto files; `buf build -o FILE.binpb` does too."""
 
 
-Protos = Annotated[dict[ShortText, ConfigMapSource], Field(min_length=1, max_length=64)]
+MOST_PROTOS = 64
+"""How many `.proto` files a step may give."""
+Protos = Annotated[dict[ShortText, ConfigMapSource], Field(min_length=1, max_length=MOST_PROTOS)]
 """By paths of the form PROTO_PATH, which no rule of the CRD says: it would cost the API server too much."""
 
 

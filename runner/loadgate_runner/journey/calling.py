@@ -42,6 +42,7 @@ class Asked(NamedTuple):
     url: str
     metadata: Mapping[str, str | bytes] | None
     protoset: str | PathLike[str] | None
+    protos: Mapping[str, str | PathLike[str]] | None
     terms: Terms
     lasts: Seconds | None
 
@@ -142,7 +143,8 @@ class Calling:
         asked, methods = self._asked, self._methods()
         self._noting = Noting(self._called, self._state, self._kit)
         accepted = self._kit.accepted(self._called.status)
-        shape = shape_of(asked.method, asked.url, asked.terms, accepted, asked.protoset, self._seconds, self._own)
+        described = (asked.protoset, asked.protos)
+        shape = shape_of(asked.method, asked.url, asked.terms, accepted, *described, self._seconds, self._own)
         prepared = methods.prepared(shape)
         line = line_of(self._state.client, prepared)
         response = line.begin(prepared)

@@ -1,15 +1,16 @@
-"""Descriptors of gRPC's methods: of a file, or asked of the server, once for all of a process."""
+"""Descriptors of gRPC's methods: of a file, of .proto files, or asked of the server, once for all of a process."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from loadgate_runner.rpc import Descriptors, describe, line_of
+from loadgate_runner.rpc import Descriptors, DescriptorsError, compiled_protos, describe, line_of
 
-from .data import read_file
+from .data import LARGEST_FILE, read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from loadgate_runner.http import Request as Prepared
@@ -27,6 +28,28 @@ def described(protoset: Path, kept: dict[Any, Any]) -> Descriptors:
         kept[key] = Descriptors.of_protoset(read_file(protoset))
     found: Descriptors = kept[key]
     return found
+
+
+async def compiled(protos: Mapping[str, Path], kept: dict[Any, Any]) -> Descriptors:
+    """What .proto files say. Raises DescriptorsError, each time anew, and JourneyError where one isn't there."""
+    key = ("protos", *sorted(protos.items()))
+    async with kept.setdefault(("compiling", *key), asyncio.Lock()):
+        if key not in kept:
+            kept[key] = await _compile(protos)
+    found: Descriptors | DescriptorsError = kept[key]
+    if isinstance(found, DescriptorsError):
+        raise DescriptorsError(str(found))
+    return found
+
+
+async def _compile(protos: Mapping[str, Path]) -> Descriptors | DescriptorsError:
+    """The descriptors, or what is wrong with the files: protoc isn't asked a second time about the same ones."""
+    if sum(len(read_file(file)) for file in protos.values()) > LARGEST_FILE:
+        return DescriptorsError(f"protos: the files are larger than {LARGEST_FILE} bytes in all")
+    try:
+        return await compiled_protos(protos)
+    except DescriptorsError as fault:
+        return fault
 
 
 async def reflected(

@@ -13,7 +13,7 @@ from loadgate.api.steps import grpc_url
 from loadgate_runner.http import basic, bearer, prepare
 from loadgate_runner.rpc import Caller, DescriptorsError, Wish
 
-from .describing import described, reflected
+from .describing import compiled, described, reflected
 from .errors import JourneyError, ValueFault
 from .metadata import Metadata, of_target, sendable
 from .target import place
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .state import State
     from .terms import Auth
 
+    Protos = tuple[tuple[str, str | PathLike[str]], ...] | None
+    """By the path that others import it by, each file."""
+
 _MOST_KEPT: Final = 1_000
 _METHOD: Final[TypeAdapter[str]] = TypeAdapter(GRPCMethod)
 
@@ -44,6 +47,7 @@ class Shape(NamedTuple):
     settings: Settings
     accepted: frozenset[int]
     protoset: str | PathLike[str] | None
+    protos: Protos
     seconds: float | None
     given: frozenset[str]
     """Names of their own entries."""
@@ -105,8 +109,12 @@ class Methods:
 
     async def _descriptors(self, shape: Shape, known: Entries, state: State) -> Descriptors:
         kept = self._kit.shop.kept
+        if shape.protoset is not None and shape.protos is not None:
+            raise DescriptorsError("it has protoset and protos: keep one")
         if shape.protoset is not None:
             return described(Path(shape.protoset), kept)
+        if shape.protos is not None:
+            return await compiled({path: Path(file) for path, file in shape.protos}, kept)
         return await reflected(shape.method.partition("/")[0], self.prepared(shape), known, state.client, kept)
 
     def _metadata(self, shape: Shape) -> Metadata:
@@ -141,6 +149,7 @@ def shape_of(  # noqa: PLR0913, PLR0917 - the parts of a call
     terms: Terms,
     accepted: frozenset[int] | None,
     protoset: str | PathLike[str] | None,
+    protos: Mapping[str, str | PathLike[str]] | None,
     seconds: float | None,
     own: Entries,
 ) -> Shape:
@@ -149,8 +158,9 @@ def shape_of(  # noqa: PLR0913, PLR0917 - the parts of a call
     if terms.auth is not None:
         names |= {"authorization"}
     bare = "authorization" not in names
+    files = None if protos is None else tuple(protos.items())
     return Shape(
-        method, url, Settings.of(terms), accepted or frozenset({GRPC_OK}), protoset, seconds, names, bare
+        method, url, Settings.of(terms), accepted or frozenset({GRPC_OK}), protoset, files, seconds, names, bare
     )  # fmt: skip
 
 

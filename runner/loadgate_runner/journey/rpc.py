@@ -14,7 +14,7 @@ from loadgate_runner.http.failures import RequestFailed
 from loadgate_runner.rpc import Caller, DescriptorsError, Wish, line_of
 
 from .checks import json_test
-from .describing import described, reflected
+from .describing import compiled, described, reflected
 from .errors import JourneyError, ValueFault
 from .extract import parse_json
 from .metadata import Metadata
@@ -24,7 +24,9 @@ from .templates import join, json_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
+    from pathlib import Path
 
+    from loadgate.api.references import ConfigMapSource
     from loadgate.api.steps import GRPC, AwaitedMessage
     from loadgate_runner.http import Request as Prepared
     from loadgate_runner.rpc import Descriptors, Method
@@ -85,12 +87,17 @@ class _Step:
         self._send = self._stream(method, makers) if streams else self._unary(method, makers[0])
 
     async def _descriptors(self, client: Sender) -> Descriptors:
-        kept, protoset = self._shop.kept, self._call.protoset
-        if protoset is not None:
-            ref = protoset.config_map_key_ref
-            return described(self._shop.files / ref.name / ref.key, kept)
+        kept, call = self._shop.kept, self._call
+        if call.protoset is not None:
+            return described(self._file(call.protoset), kept)
+        if call.protos is not None:
+            return await compiled({path: self._file(source) for path, source in call.protos.items()}, kept)
         service = self._call.method.partition("/")[0]
         return await reflected(service, self._prepared, self._metadata.known, client, kept)
+
+    def _file(self, source: ConfigMapSource) -> Path:
+        ref = source.config_map_key_ref
+        return self._shop.files / ref.name / ref.key
 
     def _check(self, method: Method) -> None:
         """Hold what the step says against what the method is."""

@@ -280,6 +280,7 @@ class User:
         url: str = "",
         metadata: Mapping[str, str | bytes] | None = None,
         protoset: str | PathLike[str] | None = None,
+        protos: Mapping[str, str | PathLike[str]] | None = None,
         auth: Auth = None,
         timeout: Timeout | None = None,
         host: str | None = None,
@@ -290,9 +291,10 @@ class User:
 
         Messages are in protobuf's JSON. `reply.message` is the reply, `reply.status` the status by its name; another
         one than `OK`, or than `status` names, is a failed request, and raises nothing. What messages are the server
-        says by reflection, or `protoset`, the path of a file of descriptors. `metadata` is text, and bytes where a name
-        ends in `-bin`. `timeout` is the deadline (a duration or seconds). `url` is the server's, where it isn't the
-        target's; without a `name` the call is called like its method.
+        says by reflection; or `protoset`, the path of a file of descriptors; or `protos`, `.proto` files by the paths
+        that they import each other by. `metadata` is text, and bytes where a name ends in `-bin`. `timeout` is the
+        deadline (a duration or seconds). `url` is the server's, where it isn't the target's; without a `name` the call
+        is called like its method.
 
         Streams: `messages` are sent one after another, and replies read to the end, or for so long as `for_` says; or
 
@@ -307,7 +309,7 @@ class User:
         from .calling import Asked, Calling  # noqa: PLC0415 - what speaks gRPC is loaded where it is spoken
 
         terms = Terms(auth=auth, timeout=timeout, host=host)
-        asked = Asked(method, message, messages, url, metadata, protoset, terms, for_)
+        asked = Asked(method, message, messages, url, metadata, protoset, protos, terms, for_)
         called = Called(name or method, "POST", self._group, status or "OK", tags)
         return Calling(asked, called, self._state, self._kit)
 

@@ -6,6 +6,7 @@ and connections aren't shared.
 """
 
 from loadgate_runner.rpc.calls import Caller, Ear, Wish, ended_early, late_reply, unsent
+from loadgate_runner.rpc.compiling import compiled_protos
 from loadgate_runner.rpc.conversation import Conversation
 from loadgate_runner.rpc.descriptors import Descriptors, DescriptorsError, Method
 from loadgate_runner.rpc.line import Line, line_of
@@ -20,6 +21,7 @@ __all__ = [
     "Line",
     "Method",
     "Wish",
+    "compiled_protos",
     "describe",
     "ended_early",
     "late_reply",

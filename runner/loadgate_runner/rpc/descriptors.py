@@ -119,7 +119,11 @@ class Descriptors:
         try:
             files = descriptor_pb2.FileDescriptorSet.FromString(data)
         except DecodeError as fault:
-            what = f"but text: it is what `{PROTOC}` makes" if _TEXT.match(data) else _said(fault)
+            what = (
+                f"but text: it is what `{PROTOC}` makes, or give the file under protos"
+                if _TEXT.match(data)
+                else _said(fault)
+            )
             raise DescriptorsError(f"no file of descriptors: {what}") from fault
         if not files.file:
             raise DescriptorsError("a file of descriptors without any file in it")

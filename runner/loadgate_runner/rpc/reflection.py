@@ -70,7 +70,7 @@ async def describe(
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 raise DescriptorsError(f"reflection failed: {error.code().name}: {error.details()}") from error
             if place == len(_SERVICES):
-                raise DescriptorsError("the server has no reflection: give a protoset") from error
+                raise DescriptorsError("the server has no reflection: give a protoset, or protos") from error
         else:
             return
         finally:
