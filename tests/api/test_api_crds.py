@@ -35,6 +35,11 @@ def nodes(node, path=""):
             yield from nodes(node[key], f"{path}.{key}")
 
 
+EXAMPLES = sorted((REPOSITORY / "examples").rglob("*.yaml"))
+VALIDATED = {
+    "LoadTest": ("loadtests.yaml", validate_loadtest),
+    "PerformanceBudget": ("performancebudgets.yaml", validate_budget),
+}
 ALL = [pytest.param(name, id=name.removesuffix(".yaml")) for name in crds()]
 
 
@@ -160,14 +165,22 @@ def fill(node, value):
 
 def test_the_api_servers_defaults_are_the_models():
     """An object that comes back from the API server with its defaults means what the manifest meant."""
-    for name, raw, validate in (
-        ("loadtests.yaml", loadtest(), validate_loadtest),
-        ("performancebudgets.yaml", budget(), validate_budget),
-    ):
+    for raw in (loadtest(), budget()):
+        name, validate = VALIDATED[raw["kind"]]
         filled = {**raw, "spec": fill(schema(name)["properties"]["spec"], raw["spec"])}
         assert validate(filled).spec == validate(raw).spec
     assert filled["spec"]["enforcement"] == "Fail"
     assert fill(schema("loadtests.yaml")["properties"]["spec"], {})["runners"]["count"] == 1
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_means_the_same_with_the_api_servers_defaults(path):
+    """What a rule objects to is what someone wrote, and no default that the API server filled in."""
+    for raw in yaml.safe_load_all(path.read_text()):
+        if raw["kind"] in VALIDATED:
+            name, validate = VALIDATED[raw["kind"]]
+            filled = {**raw, "spec": fill(schema(name)["properties"]["spec"], raw["spec"])}
+            assert validate(filled).spec == validate(raw).spec
 
 
 @pytest.mark.parametrize("pattern", sorted(PATTERNS))

@@ -42,6 +42,7 @@ _SIZES = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _OF_A_STREAM = {DATA, HEADERS, RST_STREAM, PRIORITY, CONTINUATION, PUSH_PROMISE}
 _OF_THE_CONNECTION = {SETTINGS, PING, GOAWAY}
 _MOST_WINDOW = (1 << 31) - 1
+_FIRST_WINDOW = 65_535
 _MUCH = 1500
 
 
@@ -89,6 +90,7 @@ class Opinion:
         self._decoder.max_allowed_table_size = table
         self._highest = max(self.streams, default=0)
         self._block = None
+        self._initial, self._opened = _FIRST_WINDOW, {}
 
     def hear(self, wire):
         """Read it all."""
@@ -261,6 +263,9 @@ class Opinion:
                 raise Fault("a setting has a value that it can't have")
             if code == 3:
                 self.shut = not value
+            if code == 4:
+                self._initial = max(self._initial, value)
+                self._look_at_windows()
             if code == 8:
                 self._doubt("RFC 8441's setting isn't for us")
 
@@ -278,6 +283,13 @@ class Opinion:
             raise Fault("a stream was never opened")
         if not number or number > 1 << 20:
             self._doubt("a window is too large, or doesn't open")
+        if frame.stream:
+            self._opened[frame.stream] = self._opened.get(frame.stream, 0) + number
+            self._look_at_windows()
+
+    def _look_at_windows(self):
+        if self._initial + max(self._opened.values(), default=0) > _MOST_WINDOW:
+            self._doubt("a window overflows")
 
     def _priority(self, frame):
         if len(frame.payload) != 5:

@@ -284,9 +284,11 @@ def _check_grpc(findings: Findings, call: Node, scope: Scope) -> None:
     if "message" in call and "messages" in call:
         findings.add(call, "has message and messages", "messages are a stream's; keep one of the two")
     if "messages" not in call:
-        for field in ("times", "every"):
-            if field in call:
-                findings.add(call[field], "goes with messages only", "message is sent once")
+        times, every = call["times"], call["every"]
+        if times.value not in (None, 1):  # the API server fills the default in
+            findings.add(times, "goes with messages only", "message is sent once")
+        if every.given:
+            findings.add(every, "goes with messages only", "message is sent once")
     if call["for"].given and seconds(call["for"]) == 0:
         findings.add(call["for"], "must be more than 0s")
     _check_json(findings, call["until"]["json"], scope)
