@@ -1,6 +1,7 @@
 """What the HTTP tests' servers are made of."""
 
 import asyncio
+import contextlib
 import socket
 from dataclasses import dataclass, field
 
@@ -78,27 +79,42 @@ class Relaying:
             if method == b"CONNECT":
                 await self._tunnel(where, reader, writer)
                 return
-            await self._forward(method, where, rest, writer)
+            await self._forward(method, where, rest, reader, writer)
 
     async def _tunnel(self, where, reader, writer):
         inner, outer = await asyncio.open_connection("127.0.0.1", int(where.rpartition(b":")[2]))
         writer.write(self.answer)
-        try:
-            await asyncio.wait(
-                [asyncio.ensure_future(pump(reader, outer)), asyncio.ensure_future(pump(inner, writer))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            outer.transport.abort()
+        await join(reader, writer, inner, outer)
 
-    async def _forward(self, method, where, rest, writer):
+    async def _forward(self, method, where, rest, reader, writer):
         _, _, authority_path = where.partition(b"://")
         authority, _, path = authority_path.partition(b"/")
         inner, outer = await asyncio.open_connection("127.0.0.1", int(authority.rpartition(b":")[2]))
         lines = [line for line in rest.split(b"\r\n") if not line.lower().startswith(b"proxy-")]
         outer.write(method + b" /" + path + b" " + b"\r\n".join(lines))
-        writer.write(await read_request(inner))
+        answer = await read_request(inner)
+        writer.write(answer)
+        if b"\r\nContent-Length:" in answer:
+            outer.transport.abort()
+        else:
+            await join(reader, writer, inner, outer)
+
+
+async def join(reader, writer, inner, outer):
+    """Pass on what comes from either side, until one of them ends, and that end."""
+
+    async def way(source, sink):
+        await pump(source, sink)
+        await end(sink)
+
+    ways = [asyncio.ensure_future(way(reader, outer)), asyncio.ensure_future(way(inner, writer))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
         outer.transport.abort()
+        for one in ways:
+            one.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
 
 
 async def pump(reader, writer):
@@ -106,3 +122,10 @@ async def pump(reader, writer):
     while piece := await reader.read(65536):
         writer.write(piece)
         await writer.drain()
+
+
+async def end(writer):
+    """Close behind all that was written."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
