@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from loadgate_runner.http.connection import Connection
     from loadgate_runner.http.sockets import Sockets
 
+_PIECE = 64 * 1024
+_LAST_PIECES = 16  # that are read of a connection that is broken, lest a peer that goes on hold us up
+
 
 class PlainSocket:
     """One of the Sockets of a process. The socket is closed with it."""
 
-    __slots__ = ("_fd", "_offset", "_poller", "_sockets", "_unsent", "closed", "connection", "sock")
+    __slots__ = ("_fault", "_fd", "_offset", "_poller", "_sockets", "_unsent", "closed", "connection", "sock")
 
     def __init__(self, sockets: "Sockets", poller: Any, sock: socket.socket, connection: "Connection") -> None:
         self._sockets = sockets
@@ -27,6 +30,8 @@ class PlainSocket:
         self._fd = sock.fileno()
         self._unsent: deque[bytes] | None = None
         self._offset = 0
+        self._fault: OSError | None = None
+        """Why nothing goes out any more, though something may still come."""
         self.sock = sock
         self.connection = connection
         self.closed = False
@@ -58,19 +63,18 @@ class PlainSocket:
         if news == WRITABLE:
             self._send_on()
         elif news == END:
-            self._lose(None)
+            self._lose(self._fault)
         else:
             self._lose(OSError(-news, os.strerror(-news)))
 
     # ---- what an asyncio.Transport has
 
     def write(self, data: bytes) -> None:
-        """Send; a connection that is broken will be told so."""
-        if not self.closed:
+        """Send; a connection that is broken will be told so, behind what the peer said before."""
+        if not self.closed and self._fault is None:
             fault = self.send(data)
             if fault:
-                self._close()
-                self._sockets.loop.call_soon(self.connection.connection_lost, OSError(fault, os.strerror(fault)))
+                self._break(fault)
 
     def abort(self) -> None:
         """Close at once; the connection will be told."""
@@ -80,7 +84,7 @@ class PlainSocket:
 
     def is_closing(self) -> bool:
         """Whether nothing goes out any more."""
-        return self.closed
+        return self.closed or self._fault is not None
 
     # ----
 
@@ -89,7 +93,7 @@ class PlainSocket:
         while unsent:
             taken: int = self._poller.send(self._fd, unsent[0], self._offset)
             if taken < 0:
-                self._lose(OSError(-taken, os.strerror(-taken)))
+                self._break(-taken)
                 return
             self._offset += taken
             if self._offset < len(unsent[0]):
@@ -99,6 +103,28 @@ class PlainSocket:
         self._unsent = None
         self._poller.want(self._fd, False)
         self.connection.resume_writing()
+
+    def _break(self, fault: int) -> None:
+        """Send no more. A peer that refuses a body closes behind its answer, which may have come and be unread."""
+        self._fault = OSError(fault, os.strerror(fault))
+        self._unsent = None
+        self._poller.want(self._fd, False)
+        self._sockets.loop.call_soon(self._hear_out)
+
+    def _hear_out(self) -> None:
+        """Take in what is there; then the connection is gone."""
+        for _ in range(_LAST_PIECES):
+            if self.closed:
+                return
+            try:
+                data = self.sock.recv(_PIECE)
+            except OSError:  # there is no more
+                break
+            if not data:
+                break
+            self.take(data, self.connection.now())
+        if not self.closed:
+            self._lose(self._fault)
 
     def _lose(self, fault: OSError | None) -> None:
         self._close()
