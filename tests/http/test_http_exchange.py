@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from http_peers import read_request, until
 
-from loadgate_runner.http import Failure, prepare
+from loadgate_runner.http import TLS, Failure, Options, prepare
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -145,6 +145,35 @@ async def test_an_answer_to_head_has_no_body_whatever_it_says(head, pieces, answ
         assert (response.status, response.error) == (404 if b"404" in head else 200, None)
     assert response.headers.get("link") is None
     assert peer.connections == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("early", [b"", EARLY])
+@pytest.mark.parametrize("cut", [0, 60])
+@pytest.mark.parametrize("stray", [b"hello", b"\r\n", OK])
+async def test_what_stands_behind_an_answer_to_head_ends_its_connection(
+    stray, cut, early, tls, serve, client, server_tls, authority
+):
+    """The answer is fine, however it is cut; the next request goes out on another connection, where nothing is stray."""
+    head = early + b"HTTP/1.1 200 OK\r\nX-Filler: some bytes to be cut in\r\nContent-Length: 5\r\n\r\n"
+
+    async def handler(peer, reader, writer):
+        while request := await read_request(reader):
+            peer.requests.append(request)
+            reply = head + (stray if len(peer.requests) == 2 else b"")
+            for piece in filter(None, (reply[:cut], reply[cut:])):
+                writer.write(piece)
+                await asyncio.sleep(0.002)
+
+    peer = await serve(handler, tls=server_tls("127.0.0.1") if tls else None)
+    options = Options(tls=TLS(ca=authority.cert_pem.bytes().decode()))
+    request = prepare("HEAD", peer.origin, b"/", options=options, needs_headers=True, needs_body=True)
+    responses = [await client.send(request) for _ in range(3)]
+    assert [(one.status, one.error, one.body, one.headers.get("content-length")) for one in responses] == [
+        (200, None, b"", "5")
+    ] * 3
+    assert [one.reused for one in responses] == [False, True, False]
+    assert peer.connections == 2
 
 
 @pytest.mark.parametrize("closing", [b"Connection: close\r\n", b"Connection: Keep-Alive, Close\r\n"])

@@ -469,7 +469,8 @@ class Connection(Waiter):
                 response.trail(bytes(self._trailing.lines))
             if response.request.head_only and self._complete:
                 start, end = final_head(self._head)
-                self.keep = self.keep and stays_open(self._head[start:end])
+                stray = end != response.received  # a body that may not be there would be the next answer's beginning
+                self.keep = self.keep and not stray and stays_open(self._head[start:end])
         response.settle(kind, message)
         self.fresh = False
         if self._line.keeping is not None:
