@@ -1306,3 +1306,69 @@ def test_a_grpc_call_to_the_target_is_not_signed(call, headers, faulty):
     assert [(fault.path, fault.hint) for fault in found] == (
         [("spec.scenarios[0].steps[1].grpc", "auth: {none: true}")] if faulty else []
     )
+
+
+SIGNED = {**AWS, "service": "s3", "sessionToken": "${secret.password}"}
+OWN_TOO = "spec.scenarios[0].steps[1].request.headers"
+
+
+@pytest.mark.parametrize(
+    ("aws", "call", "twice"),
+    [
+        (AWS, {"headers": {"X-Amz-Date": "20260101T000000Z"}}, ["X-Amz-Date"]),
+        (AWS, {"headers": {"x-amz-date": "a", "X-Amz-Security-Token": "b", "X-Amz-Content-Sha256": "c"}}, ["x-amz-date"]),
+        (
+            SIGNED,
+            {"headers": {"X-Amz-Security-Token": "b", "X-AMZ-Content-SHA256": "c"}},
+            ["X-Amz-Security-Token", "X-AMZ-Content-SHA256"],
+        ),
+        ({**SIGNED, "service": "vpc-lattice-svcs", "payload": "unsigned"}, {"headers": {"X-Amz-Content-Sha256": "c"}},
+         ["X-Amz-Content-Sha256"]),
+        (SIGNED, {"headers": {"X-Amz-Target": "A.B", "X-Amz-Acl": "private"}}, []),
+        (AWS, {"url": "HTTP://A:80/x", "headers": {"X-Amz-Date": "a"}}, ["X-Amz-Date"]),
+        (AWS, {"url": "http://other/x", "headers": {"X-Amz-Date": "a"}}, []),
+        (AWS, {"url": "${setup.place}", "headers": {"X-Amz-Date": "a"}}, []),
+        (AWS, {"url": "/${vu.id}", "headers": {"X-Amz-Date": "a"}}, ["X-Amz-Date"]),
+        (AWS, {"auth": {"none": True}, "headers": {"X-Amz-Date": "a"}}, []),
+        (AWS, {"headers": {"Authorization": "AWS4-HMAC-SHA256 mine", "X-Amz-Date": "a"}}, []),
+    ],
+)  # fmt: skip
+def test_a_signed_request_has_no_header_that_its_signature_brings(aws, call, twice):
+    """Where a request is signed for sure, headers that would be there twice are said by their paths, and what to do."""
+    raw = loadtest()
+    put(raw, ("spec", "target"), {"url": "http://a", "auth": {"awsSigV4": aws}})
+    put(raw, (*STEPS, 1), {"request": {"url": "/", **call}})
+    found = [fault for fault in faults_of(validate_loadtest, raw) if "twice" in fault.message]
+    assert [fault.path for fault in found] == [f"{OWN_TOO}.{name}" for name in twice]
+    assert all(fault.hint == "leave it out, or give the request an `auth` of its own" for fault in found)
+
+
+@pytest.mark.parametrize("kind", ["sse", "websocket", "graphql"])
+def test_a_signed_stream_has_none_either(kind):
+    """Whatever kind of call it is, by its URL as that is written for the kind."""
+    raw = loadtest()
+    fields = {"sse": {"for": "1s"}, "websocket": {"steps": [{"send": "a"}]}, "graphql": {"query": "{a}"}}[kind]
+    url = "ws://a/x" if kind == "websocket" else "/x"
+    put(raw, ("spec", "target"), {"url": "http://a", "auth": {"awsSigV4": AWS}})
+    put(raw, (*STEPS, 1), {kind: {"name": "n", "url": url, "headers": {"X-Amz-Date": "a"}, **fields}})
+    found = [fault.path for fault in faults_of(validate_loadtest, raw) if "twice" in fault.message]
+    assert found == [f"spec.scenarios[0].steps[1].{kind}.headers.X-Amz-Date"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "message"),
+    [
+        ({"awsSigV4": AWS}, "x-amz-date", "is what target.auth.awsSigV4 sends itself"),
+        ({"awsSigV4": AWS}, "Authorization", "in place of what auth.awsSigV4 sends"),
+        ({"digest": {"username": "a", "password": "${secret.password}"}}, "authorization", "of what auth.digest sends"),
+        ({"awsSigV4": AWS}, "X-Amz-Target", None),
+        (None, "Authorization", None),
+    ],
+)
+def test_the_targets_headers_leave_its_auth_its_own(auth, name, message):
+    """A header of all requests that doubles the signature's, or keeps all from being signed, is a fault at its path."""
+    raw = loadtest()
+    put(raw, ("spec", "target"), {"url": "http://a", "headers": {name: "x"}, **({"auth": auth} if auth else {})})
+    found = [fault for fault in faults_of(validate_loadtest, raw) if fault.path == f"spec.target.headers.{name}"]
+    assert len(found) == (message is not None)
+    assert all(message in fault.message and fault.hint for fault in found)

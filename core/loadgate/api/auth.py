@@ -17,6 +17,11 @@ TARGET_AUTHS = ("oauth2", "awsSigV4", "digest")
 UNSIGNED_PAYLOADS = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts", "vpc-lattice-svcs"})
 """Services of AWS that take a signature which isn't over the body."""
 
+HASHED_PAYLOADS = frozenset(
+    {"s3", "s3express", "s3-object-lambda", "s3-outposts", "aoss", "glacier", "vpc-lattice-svcs"}
+)
+"""Services of AWS that want the body's hash in a header of its own."""
+
 
 class Basic(Model):
     """A user's name and password, as RFC 7617 sends them."""

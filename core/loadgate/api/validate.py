@@ -18,7 +18,7 @@ from .rules.limits import check_metrics, check_thresholds, check_tolerated, samp
 from .rules.pods import check_pods, check_selector
 from .rules.scenarios import check_scenarios, check_times
 from .rules.scope import Scope
-from .rules.steps import check_count, check_signing, check_steps, check_trust, check_ways, extracted
+from .rules.steps import check_count, check_signed, check_signing, check_steps, check_trust, check_ways, extracted
 from .status import BudgetStatus, LoadTestStatus
 from .translate import faults_of
 from .yamltree import MAX_DEPTH
@@ -137,6 +137,7 @@ def _check_loadtest(findings: Findings, spec: Node) -> None:
     check_trust(findings, spec, blocks)
     check_ways(findings, spec, blocks)
     check_signing(findings, spec, blocks)
+    check_signed(findings, spec, blocks)
     check_times(findings, spec)
     check_thresholds(findings, spec["thresholds"], known)
     check_tolerated(findings, spec["tolerateDoubts"])

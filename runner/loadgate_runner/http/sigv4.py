@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
+from loadgate.api.auth import HASHED_PAYLOADS
 from loadgate_runner.http.content import Content
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 _EMPTY: Final = sha256(b"").hexdigest()
 _PLAIN_PATHS: Final = frozenset({"s3", "s3express", "s3-object-lambda", "s3-outposts"})
 """Services that sign a path as it is sent; all others sign it encoded once more, and without dot segments."""
-_TELL_THE_HASH: Final = _PLAIN_PATHS | {"aoss", "glacier", "vpc-lattice-svcs"}
-"""Services that want the body's hash in a header of its own."""
 _SIGNED: Final = frozenset({"content-md5", "content-type", "date", "range"})
 """Beside `Host` and all of AWS's own: headers that tell what is asked for, and that nobody changes on the way."""
 _BLANKS: Final = re.compile(r"[ \t]+")
@@ -69,7 +68,7 @@ class SigV4:
         self._service = service
         self._now = now
         self._unsigned = unsigned_body
-        self._tells = unsigned_body or service in _TELL_THE_HASH
+        self._tells = unsigned_body or service in HASHED_PAYLOADS
         self._once = service in _PLAIN_PATHS
         self._second = -1
         self._day = self._stamp = self._scope = ""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from loadgate.api.auth import TARGET_AUTHS, UNSIGNED_PAYLOADS
+from loadgate.api.auth import HASHED_PAYLOADS, TARGET_AUTHS, UNSIGNED_PAYLOADS
 from loadgate.api.grammar import template
 
 from .findings import Findings, Node
@@ -10,7 +10,7 @@ from .messages import check_line, check_whole_url
 from .scope import Scope
 
 _REFERENCE: Final = "write ${secret.NAME}, and declare NAME in spec.secrets"
-
+_ONE_OF_BOTH: Final = "keep one of the two"
 _SHOWN: Final = 40
 
 
@@ -24,6 +24,24 @@ def check_target_auth(findings: Findings, auth: Node, scope: Scope) -> None:
     _check_secret(findings, auth["digest"]["password"], scope)
     if ":" in (auth["digest"]["username"].text or ""):
         findings.add(auth["digest"]["username"], "must not hold a colon", "it is where a name ends (RFC 7616, 3.4.2)")
+
+
+def check_target_headers(findings: Findings, target: Node) -> None:
+    """Find a header by which no request would carry what the target's `auth` makes."""
+    kinds = [kind for kind in TARGET_AUTHS if kind in target["auth"]]
+    for name, value in target["headers"].entries():
+        if kinds and name.lower() == "authorization":
+            findings.add(value, f"would stand in every request in place of what auth.{kinds[0]} sends", _ONE_OF_BOTH)
+
+
+def signature_headers(aws: Node) -> frozenset[str]:
+    """The names in lower case of the headers that awsSigV4 brings, beside Authorization."""
+    names = {"x-amz-date"}
+    if aws["sessionToken"].given:
+        names.add("x-amz-security-token")
+    if aws["payload"].value == "unsigned" or aws["service"].text in HASHED_PAYLOADS:
+        names.add("x-amz-content-sha256")
+    return frozenset(names)
 
 
 def _check_sigv4(findings: Findings, aws: Node, scope: Scope) -> None:

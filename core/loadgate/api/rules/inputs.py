@@ -4,7 +4,7 @@ from loadgate.api.grammar.noproxy import parse_no_proxy
 from loadgate.api.grammar.source import parse_source
 from loadgate.api.units import ByteRate, Ratio
 
-from .auth import check_target_auth
+from .auth import check_target_auth, check_target_headers
 from .findings import Findings, Node
 from .messages import check_base_url, check_fixed, check_headers, check_line
 from .scope import Scope
@@ -28,6 +28,7 @@ def check_target(findings: Findings, target: Node, scope: Scope) -> None:
     if target["proxy"].given:
         _check_proxy(findings, target["proxy"])
     check_target_auth(findings, target["auth"], scope)
+    check_target_headers(findings, target)
     _check_sample(findings, target["tracing"]["sample"])
     _check_sharing(findings, target)
 

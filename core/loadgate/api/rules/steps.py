@@ -27,6 +27,7 @@ from loadgate.api.steps import (
     websocket_url,
 )
 
+from .auth import signature_headers
 from .findings import Findings, Node
 from .messages import (
     check_fixed,
@@ -138,6 +139,32 @@ def check_signing(findings: Findings, spec: Node, blocks: list[Node]) -> None:
         there = _origin(grpc_url(call["url"].text or "") or target) == _origin(target)
         if kind == "grpc" and there and not own:
             findings.add(call, f"a gRPC call can't be authenticated by the target's {kinds[0]}", "auth: {none: true}")
+
+
+def check_signed(findings: Findings, spec: Node, blocks: list[Node]) -> None:
+    """Find headers that the target's signature brings by itself: they would be there twice, and signed so."""
+    target, aws = spec["target"], spec["target"]["auth"]["awsSigV4"]
+    if not aws.given or _authorizes(target["headers"]):
+        return
+    names = signature_headers(aws)
+    _find_signed(findings, target["headers"], names, "leave it out, or give it to requests with an `auth` of their own")
+    for kind, call in (found for block in blocks for found in calls_in(block)):
+        own = "auth" in call or _authorizes(call["headers"])
+        if kind != "grpc" and not own and _is_of(call["url"].text or "", target["url"].text or ""):
+            _find_signed(findings, call["headers"], names, "leave it out, or give the request an `auth` of its own")
+
+
+def _find_signed(findings: Findings, headers: Node, names: frozenset[str], hint: str) -> None:
+    for name, value in headers.entries():
+        if name.lower() in names:
+            findings.add(value, f"is what target.auth.awsSigV4 sends itself, so that {name} would be there twice", hint)
+
+
+def _is_of(url: str, target: str) -> bool:
+    """Whether a request goes to the target for sure; one that begins with `${` may go anywhere."""
+    if "://" not in url:
+        return not url.startswith("${")
+    return _origin(websocket_url(url)) == _origin(target)
 
 
 def _authorizes(headers: Node) -> bool:
