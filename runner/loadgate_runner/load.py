@@ -282,9 +282,7 @@ class Load:
 
     async def _check_descriptors(self) -> None:
         where = (self._part.identity.index, self._part.process, self._part.processes)
-        vus = vus_of(self._plan, *where)
-        most = connections_of(self._plan, *where)
-        if fault := descriptor_fault(vus if most is None else min(vus, most)):
+        if fault := descriptor_fault(vus_of(self._plan, *where), connections_of(self._plan, *where)):
             raise ArmError(fault)
 
     def _make_context(self) -> Context:

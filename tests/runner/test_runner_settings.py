@@ -107,3 +107,16 @@ def test_descriptors_suffice_or_the_message_says_how_many_are_needed():
     """10 VUs always fit here, and a thousand million never do."""
     assert limits.descriptor_fault(10) == ""
     assert "1000000064" in limits.descriptor_fault(1_000_000_000)
+
+
+def test_descriptors_of_a_pool_are_those_of_its_connections():
+    """Any number of VUs fit that take ten connections in turn; of too many connections the message says so, not of VUs."""
+    assert limits.descriptor_fault(1_000_000_000, 10) == ""
+    fault = limits.descriptor_fault(2_000_000_000, 1_000_000_000)
+    assert fault.startswith(
+        "1000000000 connections for 2000000000 VUs need 1000000064 file descriptors and this process"
+    )
+    assert fault.endswith("lower target.connection.maxConnections, or take more runners or processes")
+    few = limits.descriptor_fault(1_000_000_000, 2_000_000_000)
+    assert few == limits.descriptor_fault(1_000_000_000)
+    assert few.startswith("1000000000 VUs need 1000000064 ")

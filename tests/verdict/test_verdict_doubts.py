@@ -4,6 +4,7 @@ import pytest
 from verdict_samples import closed_model, iterations, measured, open_model, plan, snapshot
 
 from loadgate.api.conditions import DoubtReason
+from loadgate.plan.document import PlanConnection
 from loadgate.verdict import (
     Doubt,
     deadline_exceeded,
@@ -19,9 +20,12 @@ def reasons(doubts):
     return [doubt.reason for doubt in doubts]
 
 
-def of_health(p95_ms=100.0, **health):
-    """The doubts of one runner whose target answers in so many ms."""
-    return doubts_of(plan(closed_model()), [snapshot(measured(60.0, a=[p95_ms]), **health)])
+def of_health(p95_ms=100.0, most=None, **health):
+    """The doubts of one runner whose target answers in so many ms, on connections of a pool where there are `most`."""
+    asked = plan(closed_model())
+    target = asked.target.model_copy(update={"connection": PlanConnection(max_connections=most)})
+    asked = asked.model_copy(update={"target": target})
+    return doubts_of(asked, [snapshot(measured(60.0, a=[p95_ms]), **health)])
 
 
 def test_a_healthy_run_has_no_doubt():
@@ -56,6 +60,25 @@ def test_each_level_of_a_runners_health_is_a_doubt(health, reason, figure, remed
     assert doubt.message.startswith("runner 0")
     assert remedy in doubt.message
     assert doubt.flattering is (reason in {DoubtReason.DataExhausted, DoubtReason.LateStart})
+
+
+FILES = "raise the limit (ulimit -n) or spec.runners.count, or lower target.connection.maxConnections"
+PORTS = (
+    "raise spec.runners.count, keep connections for longer (target.connection.maxRequests, maxAge, idleTimeout), lower "
+    "target.connection.maxConnections, or widen net.ipv4.ip_local_port_range of the pods"
+)
+
+
+@pytest.mark.parametrize(
+    ("health", "remedy"),
+    [({"fds": 90, "fd_limit": 100}, FILES), ({"no_descriptor": 1}, FILES), ({"no_port": 1}, PORTS)],
+)
+def test_what_to_do_about_too_many_connections_is_said_of_the_pool(health, remedy):
+    """Where connections are a pool's, it is the pool that can be made smaller, and they are kept between users anyhow."""
+    (doubt,) = of_health(most=100, **health)
+    assert doubt.message.endswith(f"; {remedy}")
+    (doubt,) = of_health(**health)
+    assert "maxConnections" not in doubt.message
 
 
 def test_memory_that_is_shared_counts_once():

@@ -72,6 +72,8 @@ Of connections that fail for want of something that is ours (a descriptor, a por
 it is a failed request that the target never heard of.
 """
 
+_FEWER = "lower target.connection.maxConnections"
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -129,7 +131,7 @@ def doubts_of(
         *_unfinished(snapshots, cut=cut),
         *_load(plan, merged, elapsed, cut=cut),
         *_starts(snapshots, plan.duration),
-        *_health(snapshots, merged),
+        *_health(snapshots, merged, pooled=plan.target.connection.max_connections is not None),
     ]
 
 
@@ -286,12 +288,12 @@ def late_start(who: str, late: float) -> Doubt:
     return Doubt(DoubtReason.LateStart, message, format_duration(late), flattering=True)
 
 
-def _health(snapshots: Sequence[Snapshot], measurement: Measurement) -> Iterator[Doubt]:
+def _health(snapshots: Sequence[Snapshot], measurement: Measurement, *, pooled: bool) -> Iterator[Doubt]:
     p95 = seconds_at(measurement.select_requests().duration, 0.95) or 0.0
     for snapshot in snapshots:
         who, health = f"runner {snapshot.runner}", snapshot.health
         yield from _delays(who, health, p95)
-        yield from _limits(who, health)
+        yield from _limits(who, health, pooled=pooled)
         yield from _losses(who, health)
 
 
@@ -307,7 +309,7 @@ def _delays(who: str, health: Health, p95: float) -> Iterator[Doubt]:
         yield Doubt(DoubtReason.ScheduleSlip, message, slip)
 
 
-def _limits(who: str, health: Health) -> Iterator[Doubt]:
+def _limits(who: str, health: Health, *, pooled: bool) -> Iterator[Doubt]:
     cores = "1 core" if health.cores == 1 else f"{health.cores:g} cores"
     used, throttled = format_ratio(health.cpu_ratio), format_ratio(health.throttled_ratio)
     if health.cpu_ratio >= CPU_SHARE or health.throttled_ratio >= THROTTLED_SHARE:
@@ -317,7 +319,7 @@ def _limits(who: str, health: Health) -> Iterator[Doubt]:
         )
         yield Doubt(DoubtReason.CPULimit, message, used if health.cpu_ratio >= CPU_SHARE else f"{throttled} throttled")
     yield from _memory(who, health)
-    yield from _connections(who, health)
+    yield from _connections(who, health, pooled=pooled)
 
 
 def _memory(who: str, health: Health) -> Iterator[Doubt]:
@@ -331,8 +333,12 @@ def _memory(who: str, health: Health) -> Iterator[Doubt]:
         yield Doubt(DoubtReason.MemoryLimit, message, str(health.no_buffer))
 
 
-def _connections(who: str, health: Health) -> Iterator[Doubt]:
+def _connections(who: str, health: Health, *, pooled: bool) -> Iterator[Doubt]:
     more = "raise the limit (ulimit -n) or spec.runners.count"
+    kept = "keep connections (target.connection.reuse: always)"
+    if pooled:  # where they are kept anyhow
+        more += f", or {_FEWER}"
+        kept = f"keep connections for longer (target.connection.maxRequests, maxAge, idleTimeout), {_FEWER}"
     if health.no_descriptor:
         failed = _connections_of(health.no_descriptor)
         message = f"{who} had all the files open that it may, so {failed} failed; {more}"
@@ -343,8 +349,7 @@ def _connections(who: str, health: Health) -> Iterator[Doubt]:
     if health.no_port:
         message = (
             f"{who} found no free port of its own for {_connections_of(health.no_port)}, which failed; raise "
-            "spec.runners.count, keep connections (target.connection.reuse: always), or widen "
-            "net.ipv4.ip_local_port_range of the pods"
+            f"spec.runners.count, {kept}, or widen net.ipv4.ip_local_port_range of the pods"
         )
         yield Doubt(DoubtReason.SourcePorts, message, str(health.no_port))
 
