@@ -1,15 +1,14 @@
 """The examples of how requests say who they are, and of traces, run by the command against the servers that they name."""
 
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from server_process import free_port, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -20,28 +19,18 @@ _JUDGED = (0, 1, 3)
 
 
 @contextmanager
-def serving(module: str) -> Iterator[str]:
+def example(module: str) -> Iterator[str]:
     """The URL of an example's server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", module, "--port", str(port)]
-    with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with serving(command, port, cwd=EXAMPLES, stdout=subprocess.DEVNULL):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 def doors() -> Iterator[str]:
     """The URL of the server with three doors."""
-    with serving("doors") as url:
+    with example("doors") as url:
         yield url
 
 
@@ -77,7 +66,7 @@ def test_digest_example_does_what_it_says(doors: str):
 
 def test_tracing_example_does_what_it_says(tmp_path: Path):
     """Traces of both endpoints are in the summary of the run."""
-    with serving("shop") as url:
+    with example("shop") as url:
         assert run("tracing.yaml", url, "--out", str(tmp_path)) == {"products": "0%", "nothing there": "0%"}
     told = (tmp_path / "summary.md").read_text().partition("Traces to look up")[2]
     assert "products" in told

@@ -3,15 +3,13 @@
 import asyncio
 import re
 import shutil
-import socket
-import subprocess
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from random import Random
 
 import pytest
 from digest_guard import PASSWORD, USER, Guard
 from h2_peer import knowing, second
+from server_process import free_port, serving
 
 from loadgate_runner.http import Client, Failure, Options, Origin, Wish, listen, prepare
 from loadgate_runner.http.digest import Digest, challenge_of
@@ -333,9 +331,7 @@ LIGHTTPD = shutil.which("lighttpd") or shutil.which("lighttpd", path="/usr/local
 @contextmanager
 def lighttpd(folder, algorithm):
     """A lighttpd that wants credentials, in a process of its own; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "site").mkdir()
     (folder / "site" / "a b.txt").write_text("hi")
     (folder / "users").write_text(f"{USER}:{PASSWORD}\n")
@@ -349,16 +345,8 @@ auth.backend = "plain"
 auth.backend.plain.userfile = "{folder}/users"
 auth.require = ("/" => ("method" => "digest", "realm" => "here", "require" => "valid-user", "algorithm" => "{algorithm}"))
 """)
-    with subprocess.Popen([LIGHTTPD, "-D", "-f", str(folder / "lighttpd.conf")]) as process:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
-        try:
-            yield port
-        finally:
-            process.terminate()
+    with serving([LIGHTTPD, "-D", "-f", str(folder / "lighttpd.conf")], port):
+        yield port
 
 
 @pytest.mark.processes
