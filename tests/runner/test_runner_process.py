@@ -268,6 +268,18 @@ async def test_too_few_descriptors_fail_before_load_begins(shop):
     assert Target.requests == 0
 
 
+@pytest.mark.parametrize("most", [999_999, 10])
+async def test_descriptors_are_counted_by_the_pool_where_there_is_one(shop, most):
+    """A million VUs that share ten connections arm; that they share too many is told of the pool, and what to do."""
+    many = {"executor": "constant-vus", "vus": 1_000_000, "duration": "1s"}
+    pooled = {"url": "http://127.0.0.1:9", "connection": {"maxConnections": most}}
+    runner = await shop([many], "--processes", "1", target=pooled)
+    report = await runner.until("Failed" if most > 10 else "Armed")
+    assert (report["message"] or "").startswith("999999 connections for 1000000 VUs need 1000063 file desc") is (
+        most > 10
+    )
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 async def test_a_file_that_is_not_there_fails_the_arming(shop, processes):
     """What can't be compiled is said with its scenario, before load begins."""
