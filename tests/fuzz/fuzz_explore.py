@@ -1,6 +1,6 @@
 """How long and with which seeds anything is played at random, and what holds of memory meanwhile.
 
-`make test` plays the same rounds of HTTP/1.1 each time, so that what fails is a change's doing, and takes the first failure as
+`make test` plays the same rounds each time, so that what fails is a change's doing, and takes the first failure as
 it is: two minutes at most are divided among all tests that play. `make fuzz` takes FUZZ_SECONDS with seeds of its own each time, and
 makes of a failure the smallest script that still fails. Both name the seed of the round, and FUZZ_SEED repeats it.
 """

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fuzz_explore import LOOPS, SHRINK, explore, staged
+from fuzz_explore import LOOPS, explore, staged
 from fuzz_h2_opinion import Opinion
 from fuzz_h2_scripts import scripts, tls_scripts
 from fuzz_h2_stage import AGAIN, Stage
@@ -12,7 +12,7 @@ from fuzz_stage import LIMITS, PATIENT, SHORT
 
 from loadgate_runner.http import Failure
 
-pytestmark = pytest.mark.skipif(not SHRINK, reason="NOT PLAYED: make fuzz plays peers of HTTP/2 at random")
+pytestmark = pytest.mark.processes  # since they look at the clock
 
 BUSY = 0.25
 """CPU seconds that another VU may wait for."""
