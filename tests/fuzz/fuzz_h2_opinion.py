@@ -84,6 +84,8 @@ class Opinion:
         self.heads = 0
         self.unfinished = False
         """Whether it ends within a frame, or within a block of fields."""
+        self.faulted = False
+        """Whether a GOAWAY tells of a fault, so that the connection's end within an answer is no orderly one."""
         self.shut = False
         """Whether no stream may be opened, so that who asks next waits in vain."""
         self._decoder = hpack.Decoder(1 << 24)
@@ -273,6 +275,7 @@ class Opinion:
         if len(frame.payload) < 8:
             raise Fault("a GOAWAY is cut")
         last = int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF
+        self.faulted = self.faulted or frame.payload[4:8] != bytes(4)
         for number, read in self.streams.items():
             if number > last and not read.over:
                 self._over(read, "refused")

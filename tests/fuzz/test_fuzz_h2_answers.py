@@ -132,5 +132,5 @@ def check_the_kind(script, heard, slot, response, *, waits):
     if heard.doubt or read.kind in {"reset", "refused"} or script.end == "reset":
         allowed |= {Failure.RESET}
     if read.kind == "open" and script.end == "close":
-        allowed |= {Failure.BODY if read.status else Failure.RESET}
+        allowed |= {Failure.BODY if read.status and not heard.faulted else Failure.RESET}
     assert response.error in allowed, (heard.fault, heard.doubt, read, response.message)
