@@ -36,7 +36,7 @@ demo: $(READY) ## The demo shop, a user journey against it, a verdict (FAULT=slo
 
 .PHONY: test
 test: lint ## All of it: format, lint, types, layers, CRDs, unit and whole tests, coverage, and then what make e2e does
-	@tests/cluster/cluster need prometheus || true
+	@tests/cluster/cluster need prometheus lighttpd || true
 	$(PROGRAMS)
 	$(BIN)/python -m pytest -m "not processes and not cluster" $(APIECE) --cov --cov-report=term
 	$(BIN)/coverage report --fail-under=95 >/dev/null
