@@ -350,7 +350,9 @@ auth.require = ("/" => ("method" => "digest", "realm" => "here", "require" => "v
 
 
 @pytest.mark.processes
-@pytest.mark.skipif(LIGHTTPD is None, reason="NOT TESTED against a real digest server: install lighttpd, as make test does")
+@pytest.mark.skipif(
+    LIGHTTPD is None, reason="NOT TESTED against a real digest server: install lighttpd, as make test does"
+)
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
 async def test_a_real_server_takes_it(algorithm, network, tmp_path):
     """A real lighttpd lets every request in but the first, and none with a wrong password."""
