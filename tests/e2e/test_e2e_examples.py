@@ -99,11 +99,11 @@ def test_the_examples_pass_on_a_cluster(kube, stage, places):
         for document in documents(name, places):
             create(document["kind"], document)
 
-    def tests():
+    def statuses():
         return {test["metadata"]["name"]: test.get("status", {}) for test in kube.items("LoadTest", stage.namespace)}
 
-    until(lambda: all(status.get("phase") in FINAL for status in tests().values()), 300, tests)
-    ended = tests()
+    until(lambda: all(status.get("phase") in FINAL for status in statuses().values()), 300, statuses)
+    ended = statuses()
     wrong = {name: status for name, status in ended.items() if status["phase"] != "Passed"}
     assert (sorted(ended), wrong) == (sorted(PLAYED), {})
     assert "examples-only" not in json.dumps(ended)
