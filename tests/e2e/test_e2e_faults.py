@@ -112,11 +112,26 @@ def evict(stage, pod):
     stage.cluster.evict(pod)
 
 
+SLOW = """
+import time
+
+time.sleep(4)
+
+async def journey(user):
+    user.check(await user.get("/products", name="products"), status=200)
+    await user.think("50ms")
+"""
+"""A journey that isn't there at once: its runners start so late that there is time to take one of them away before."""
+
+
 @pytest.mark.parametrize("take", [delete, evict])
 def test_a_runner_taken_away_while_starting(stage, take):
     """A runner's pod that goes before the start is replaced, and the run passes."""
-    (scenario,) = stage.manifest()["spec"]["scenarios"]
-    stage.apply(count=2, scenarios=[scenario | {"gracefulStop": "1s"}])  # which an evicted pod may take to go
+    meta = {"name": "slow", "namespace": stage.namespace}
+    stage.cluster.create("ConfigMap", {"metadata": meta, "data": {"slow.py": SLOW}})
+    script = {"script": {"configMapKeyRef": {"name": "slow", "key": "slow.py"}}}
+    shop = {"name": "shop", "executor": "constant-vus", "vus": 2, "duration": "6s", **script}
+    stage.apply(count=2, scenarios=[shop | {"gracefulStop": "1s"}])  # which an evicted pod may take to go
     pod = until(stage.pods, 30, stage.story)[0]
     assert stage.status()["phase"] != "Running"
     take(stage, pod)
