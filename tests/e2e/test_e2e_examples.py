@@ -20,8 +20,8 @@ PLAYED = (
     "sse", "websocket", "graphql", "grpc", "http2", "python-streams", "python-journey", "oauth2", "aws-sigv4", "digest",
     "tracing", "data-driven",
 )  # fmt: skip
-SOUND = {"checks": ["rate==1"], "http_req_failed": ["rate<0.01"]}
-"""In place of an example's own limits, of which those on times are for a machine that does nothing else."""
+SOUND = {"checks": ["rate>0.9"], "http_req_failed": ["rate<0.05"]}
+"""In place of an example's own limits: some of them, and of the checks, are on times, for a machine that does nothing else."""
 
 
 def free_port():
