@@ -3,15 +3,15 @@
 import base64
 import json
 import re
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import yaml
 from e2e_cluster import ROOT, until
 from e2e_stage import BUSY, FINAL
+from server_process import free_port, serving
 
 pytestmark = [pytest.mark.cluster, pytest.mark.processes, pytest.mark.timeout(600, func_only=True)]
 
@@ -24,28 +24,11 @@ SOUND = {"checks": ["rate>0.9"], "http_req_failed": ["rate<0.05"]}
 """In place of an example's own limits: some of them, and of the checks, are on times, for a machine that does nothing else."""
 
 
-def free_port():
-    """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @contextmanager
-def serving(port, *command):
-    """A server of the examples, once it takes connections."""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=EXAMPLES, stdout=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: answers(port), 30)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def answers(port):
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+def at(port, *module):
+    """The URL of a server of the examples, which is a module that is run."""
+    with serving([sys.executable, "-m", *module], port, cwd=EXAMPLES, stdout=subprocess.DEVNULL):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -56,10 +39,10 @@ def places(shop):
         enter = servers.enter_context
         yield {
             "http://127.0.0.1:8080": shop.url,
-            "http://127.0.0.1:8081": enter(serving(live, "live", "--port", str(live), "--grpc-port", str(calls))),
+            "http://127.0.0.1:8081": enter(at(live, "live", "--port", str(live), "--grpc-port", str(calls))),
             "http://127.0.0.1:8082": f"http://127.0.0.1:{calls}",
-            "http://127.0.0.1:8083": enter(serving(doors, "doors", "--port", str(doors))),
-            "second": enter(serving(second, "hypercorn", "second:app", "-b", f"127.0.0.1:{second}")),
+            "http://127.0.0.1:8083": enter(at(doors, "doors", "--port", str(doors))),
+            "second": enter(at(second, "hypercorn", "second:app", "-b", f"127.0.0.1:{second}")),
         }
 
 

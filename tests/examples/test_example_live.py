@@ -1,15 +1,13 @@
 """The examples of other protocols than plain HTTP, run by the command against the server that they name."""
 
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from server_process import free_port, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -20,27 +18,14 @@ GRPC: list[str] = []
 """Where the server's gRPC is."""
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def live() -> Iterator[str]:
     """The URL of a server of live prices."""
-    port, calls = _free_port(), _free_port()
+    port, calls = free_port(), free_port()
     GRPC.append(f"http://127.0.0.1:{calls}")
     command = [sys.executable, "-m", "live", "--port", str(port), "--grpc-port", str(calls)]
-    with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
+    with serving(command, port, cwd=EXAMPLES, stdout=subprocess.DEVNULL):
         yield f"http://127.0.0.1:{port}"
-        process.terminate()
 
 
 _JUDGED = (0, 1, 3)
@@ -78,20 +63,10 @@ def test_sse_example_does_what_it_says(live: str):
 
 def test_http2_example_does_what_it_says():
     """Users share a connection, and each request came in HTTP/2."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "hypercorn", "second:app", "-b", f"127.0.0.1:{port}"]
-    with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
-        try:
-            assert run("http2.yaml", f"http://127.0.0.1:{port}") == {"version": "0%", "upload": "0%"}
-        finally:
-            process.terminate()
+    with serving(command, port, cwd=EXAMPLES, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        assert run("http2.yaml", f"http://127.0.0.1:{port}") == {"version": "0%", "upload": "0%"}
 
 
 def test_websocket_example_does_what_it_says(live: str):
